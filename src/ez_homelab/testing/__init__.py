@@ -1,0 +1,1 @@
+"""What tests need, shipped because users' own catalogs need it too: the test fleet, fake hosts, ready labs."""
