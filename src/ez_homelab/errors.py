@@ -69,11 +69,7 @@ class Fault:
     suggestion: str = ""
 
     def __str__(self) -> str:
-        text = (
-            f"{self.file}:{self.line}:{self.column}: {self.message}"
-            if self.line
-            else f"{self.file}: {self.message}"
-        )
+        text = f"{self.file}:{self.line}:{self.column}: {self.message}" if self.line else f"{self.file}: {self.message}"
         return f"{text} ({self.suggestion})" if self.suggestion else text
 
 

@@ -6,12 +6,11 @@ A command is an argument list. No implementation may hand one to a shell.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
 
@@ -94,9 +93,7 @@ class Host(Protocol):
         """The file's content, or None where there is no such file."""
         ...
 
-    async def write(
-        self, path: str, content: bytes, *, mode: int = 0o644, uid: int = 0, gid: int = 0
-    ) -> None:
+    async def write(self, path: str, content: bytes, *, mode: int = 0o644, uid: int = 0, gid: int = 0) -> None:
         """Put the file there whole: written beside, flushed to disk, renamed into place. Makes parent folders (0755)."""
         ...
 
