@@ -1,0 +1,111 @@
+"""A lab as everything behind the door sees it: one shape, whatever shorthand the file used; nothing in it changes.
+
+`ez_homelab.config.load.load_lab` makes these. Names, paths and the domain in them were checked: they are safe in file
+names, host names, labels and Compose keys. Values of `environment` are single lines of printable text, but may hold
+`$`, quotes and anything else, literally: whoever writes them into a Compose file has to escape `$`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CORE = "core"
+"""The one server that answers for the domain, and the stack on it that this tool fills (Traefik and its parts)."""
+
+ImageSource = Literal["registry", "packages"]
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Whom apps run as, where their image takes it. `umask` is octal text such as `022`."""
+
+    puid: int = 1000
+    pgid: int = 1000
+    umask: str = "022"
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Where large data lies: absolute, normalised. `data` is set where the lab names one folder for both."""
+
+    media: str = "/mnt/media"
+    downloads: str = "/mnt/downloads"
+    data: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """Where images come from: pulled from a registry, or built from packages on the server."""
+
+    source: ImageSource = "registry"
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A machine that runs stacks. `address` is the IPv4 address its entrypoints bind."""
+
+    name: str = CORE
+    address: str = "127.0.0.1"
+    role: Literal["core"] = "core"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds that replace the app's own: `memory` as in Compose (`512M`), `cpus` as decimal text (`1.5`)."""
+
+    memory: str | None = None
+    cpus: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AppInstance:
+    """One app of the catalog as it runs in this lab. `name` is unique in the lab; `app` is the catalog's id.
+
+    `subdomain` is None where the lab does not say: the app's own default applies.
+    """
+
+    name: str
+    app: str
+    subdomain: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    limits: Limits = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Apps that share one Compose project on one server, in the order of the file."""
+
+    name: str
+    server: str = CORE
+    apps: tuple[AppInstance, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lab:
+    """A whole lab."""
+
+    domain: str
+    timezone: str = "Etc/UTC"
+    user: User = User()
+    paths: Paths = Paths()
+    images: Images = Images()
+    servers: tuple[Server, ...] = (Server(),)
+    stacks: tuple[Stack, ...] = ()
+
+    @property
+    def instances(self) -> tuple[AppInstance, ...]:
+        """Every app in the lab, in the order of the file."""
+        return tuple(app for stack in self.stacks for app in stack.apps)
+
+    @property
+    def core(self) -> Server:
+        """The server that answers for the domain."""
+        return next(server for server in self.servers if server.role == "core")
+
+    def stacks_on(self, server: str) -> tuple[Stack, ...]:
+        """The stacks that run on the named server, in the order of the file."""
+        return tuple(stack for stack in self.stacks if stack.server == server)
