@@ -1,0 +1,1 @@
+"""The catalog: one folder per app, read lazily, checked strictly."""
