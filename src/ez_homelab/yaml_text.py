@@ -242,20 +242,20 @@ class _Builder:
         value = resolve_plain(text)
         if tag == f"{_TAG}{_tag_of(value)}":
             return value
-        self._fault(event.start_mark, f"`{_shown(text)}` is no {tag.removeprefix(_TAG)}", "remove the tag")
+        self._fault(event.start_mark, f"`{shown(text)}` is no {tag.removeprefix(_TAG)}", "remove the tag")
         return text
 
     def _check_tag(self, event: Any) -> bool:
         if event.tag in (None, "!") or event.tag in _CORE_TAGS:
             return True
-        self._fault(event.start_mark, f"tag `{_shown(event.tag)}` is not allowed here", "remove it")
+        self._fault(event.start_mark, f"tag `{shown(event.tag)}` is not allowed here", "remove it")
         return False
 
     def _key(self, frame: _Frame, value: Any, event: Any) -> None:
         frame.awaits_key = False
         frame.key, frame.key_mark = event.value, event.start_mark
         if not isinstance(value, str):
-            self._fault(event.start_mark, f"key `{_shown(event.value)}` is not text", f'write "{_shown(event.value)}"')
+            self._fault(event.start_mark, f"key `{shown(event.value)}` is not text", f'write "{shown(event.value)}"')
         elif value == "<<" and event.implicit[0]:
             self._fault(event.start_mark, "merge keys (`<<`) are not read", "write the settings out")
             frame.key = None
@@ -263,7 +263,7 @@ class _Builder:
             first = frame.below[value]
             self._fault(
                 event.start_mark,
-                f"key `{_shown(value)}` is there twice: the first is at line {first.line}, column {first.column}",
+                f"key `{shown(value)}` is there twice: the first is at line {first.line}, column {first.column}",
                 "keep one of them",
             )
             frame.key = None
@@ -294,16 +294,16 @@ class _Builder:
         mark, name = event.start_mark, event.anchor
         frame = self._frames[-1] if self._frames else None
         if frame is not None and isinstance(frame.value, dict) and frame.awaits_key:
-            self._fault(mark, f"a key may not be an alias (`*{_shown(name)}`)", "write the key out")
+            self._fault(mark, f"a key may not be an alias (`*{shown(name)}`)", "write the key out")
             raise _StopReadingError
         node = self._anchors.get(name)
         if node is None:
             known = name in self._anchors
             why = "stands inside what it names" if known else "names nothing"
-            self._fault(mark, f"alias `*{_shown(name)}` {why}", "" if known else "define it before it is used")
+            self._fault(mark, f"alias `*{shown(name)}` {why}", "" if known else "define it before it is used")
             node = _Node(None, _Mark(0, 0))
         if len(self._frames) + node.height > MAX_DEPTH:
-            self._fault(mark, f"alias `*{_shown(name)}` nests deeper than {MAX_DEPTH} levels")
+            self._fault(mark, f"alias `*{shown(name)}` nests deeper than {MAX_DEPTH} levels")
             raise _StopReadingError
         own = _Mark(mark.line + 1, mark.column + 1, node.mark.below, node.mark.written)
         if sum(open_frame.size for open_frame in self._frames) + node.size - self._written > MAX_ALIAS_NODES:
@@ -348,8 +348,8 @@ def _tag_of(value: Any) -> str:
     return {bool: "bool", int: "int", float: "float", type(None): "null"}.get(type(value), "str")
 
 
-def _shown(text: str) -> str:
-    """A piece of someone's text that is safe to print: one line, not long."""
+def shown(text: str) -> str:
+    """A piece of someone's text as a message may quote it: one line, visible characters only, at most 60 of them."""
     short = text if len(text) <= 60 else text[:57] + "..."
     return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in short)
 

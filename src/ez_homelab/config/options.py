@@ -1,0 +1,280 @@
+"""Every option of homelab.yaml, once: kind, default, description, example.
+
+Reading (reading.py), the editors' schema and the reference page (schema.py) all come from `LAB`. A kind says what a
+value may look like; what options mean together (unique names, known apps) is load.py's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ez_homelab.config import rules
+from ez_homelab.config.model import CORE, Images, Paths, Server, User
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One line of text. `pattern` is for editors and never stricter than `check`.
+
+    With `numbers`, an unquoted number, boolean or null is taken as it stands in the file.
+    """
+
+    pattern: str
+    check: Callable[[str], rules.Complaint | None]
+    maximum: int = 200
+    numbers: bool = False
+    clean: Callable[[str], str] = str
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A whole number within bounds."""
+
+    lowest: int
+    highest: int
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of a few values, each with what it means."""
+
+    values: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """The number 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A mapping with fixed keys. `word` names one in messages."""
+
+    options: tuple[Option, ...]
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A mapping whose keys a person chooses. `label` stands for the key on the reference page."""
+
+    key: Text
+    value: Text | Group | Stack
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A list."""
+
+    item: Text
+
+
+@dataclass(frozen=True, slots=True)
+class Apps:
+    """A mapping from name to settings; or, shorter, a list of names and of mappings with one name each."""
+
+    key: Text
+    value: Group
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A group; or, shorter, its apps alone, as a list."""
+
+    full: Group
+    apps: Apps
+
+
+Kind = Text | Whole | Choice | Version | Group | Named | Listed | Apps | Stack
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One key of the file. `example` is a value as YAML would have it; `default` is text for people."""
+
+    name: str
+    kind: Kind
+    description: str
+    default: str = ""
+    example: object = None
+    required: bool = False
+
+
+_NAME = Text(f"^{rules.NAME_PATTERN}$", rules.name, rules.NAME_LENGTH)
+_STACK_NAME = Text(f"^{rules.NAME_PATTERN}$", rules.stack_name, rules.NAME_LENGTH)
+_FOLDER = Text("^/", rules.folder, clean=rules.normalised_path)
+
+USER = Group(
+    (
+        Option("puid", Whole(1, 2**31 - 1), "User id (never 0).", str(User().puid), 1000),
+        Option("pgid", Whole(1, 2**31 - 1), "Group id (never 0).", str(User().pgid), 1000),
+        Option(
+            "umask",
+            Text("^0[0-7]{2}$", rules.umask, numbers=True),
+            "Rights that new files lack, octal.",
+            User().umask,
+            "002",
+        ),
+    ),
+    "user",
+)
+
+PATHS = Group(
+    (
+        Option(
+            "data",
+            _FOLDER,
+            "One folder for both, as `media` and `downloads` below it: on one file system, so that files move between "
+            "them by hard link. Instead of the two below.",
+            "",
+            "/mnt/data",
+        ),
+        Option("media", _FOLDER, "Films, music, photos, books.", Paths().media, "/mnt/media"),
+        Option("downloads", _FOLDER, "What download programs fetch.", Paths().downloads, "/mnt/downloads"),
+    ),
+    "paths",
+)
+
+IMAGES = Group(
+    (
+        Option(
+            "source",
+            Choice(
+                {
+                    "registry": "pulled from a registry, by digest",
+                    "packages": "built on the server from Debian, PyPI and npm packages",
+                }
+            ),
+            "Where images come from.",
+            Images().source,
+            "packages",
+        ),
+    ),
+    "images",
+)
+
+SERVER = Group(
+    (
+        Option(
+            "address",
+            Text(r"^127\.", rules.address),
+            "IPv4 address that ports 80 and 443 are bound to. Only a loopback address as long as there is no sign-on.",
+            Server().address,
+            "127.0.0.1",
+        ),
+    ),
+    "server",
+)
+
+LIMITS = Group(
+    (
+        Option(
+            "memory",
+            Text("^[1-9][0-9]{0,6}[KMGkmg]$", rules.memory, clean=str.upper),
+            "Most memory the app's containers may use each, from 16M to 1024G.",
+            "the app's own",
+            "512M",
+        ),
+        Option(
+            "cpus",
+            Text(r"^[0-9]{1,3}(\.[0-9]{1,3})?$", rules.cpus, numbers=True),
+            "Most processors the app's containers may use each, from 0.05 to 256.",
+            "the app's own",
+            1.5,
+        ),
+    ),
+    "limits",
+)
+
+APP = Group(
+    (
+        Option("app", _NAME, "The catalog's id of the app.", "the name it has here", "prometheus"),
+        Option(
+            "subdomain",
+            Text(f"^{rules.LABEL_PATTERN}$", rules.subdomain, rules.NAME_LENGTH),
+            "The first part of its address, `https://<subdomain>.<domain>`.",
+            "the app's own",
+            "notes",
+        ),
+        Option(
+            "environment",
+            Named(
+                Text("^[A-Za-z_][A-Za-z0-9_]*$", rules.variable, 100),
+                Text("", rules.value, 4096, numbers=True),
+                "VARIABLE",
+            ),
+            "Variables added to those of the app, for its main service. Values are taken as they stand: `$` is not "
+            "replaced by anything. Names that look like a secret are refused.",
+            "",
+            {"LOG_LEVEL": "debug"},
+        ),
+        Option("limits", LIMITS, "Bounds that replace the app's own."),
+    ),
+    "app",
+)
+
+APPS = Apps(_NAME, APP, "app")
+
+STACK = Group(
+    (
+        Option("server", Text(f"^{rules.NAME_PATTERN}$", rules.name), "The server it runs on.", CORE, CORE),
+        Option(
+            "apps",
+            APPS,
+            "Its apps by name; a name is unique in the lab. Without settings the name is enough, so a list will do.",
+            "",
+            {"prometheus": {}, "metrics2": {"app": "prometheus"}},
+            required=True,
+        ),
+    ),
+    "stack",
+)
+
+LAB = Group(
+    (
+        Option("version", Version(), "The format of this file.", "", 1, required=True),
+        Option(
+            "domain",
+            Text(f"^{rules.LABEL_PATTERN}(\\.{rules.LABEL_PATTERN})+$", rules.domain),
+            "Apps answer at `https://<app>.<domain>`. For now a local domain: below "
+            + ", ".join(f"`{suffix}`" for suffix in rules.LOCAL_SUFFIXES)
+            + ".",
+            "",
+            "lab.localhost",
+            required=True,
+        ),
+        Option("timezone", Text("^[A-Za-z]", rules.timezone), "Time zone of all apps.", "Etc/UTC", "Europe/Berlin"),
+        Option("user", USER, "Whom apps run as, where their image takes it."),
+        Option("paths", PATHS, "Where large data lies. The folders must exist."),
+        Option("images", IMAGES, "Where programs come from."),
+        Option(
+            "servers",
+            Named(Text(f"^{CORE}$", rules.server_name), SERVER, "server"),
+            "The machines. This version runs one, `core`.",
+            "core alone",
+            {"core": {"address": "127.0.0.1"}},
+        ),
+        Option(
+            "stacks",
+            Named(_STACK_NAME, Stack(STACK, APPS), "stack"),
+            "Apps by stack: what shares a Compose project. A list of apps is short for `apps`.",
+            "",
+            {"wiki": ["dokuwiki"]},
+        ),
+        Option(
+            "include",
+            Listed(Text(r"\.ya?ml$", rules.include)),
+            "More files of this form, relative to this one, inside the lab folder. Servers and stacks add up; any "
+            "other key may be set once.",
+            "",
+            ["media.yaml"],
+        ),
+    ),
+    "lab",
+)

@@ -1,0 +1,212 @@
+"""What each kind of text in a lab file may be. A rule returns what is wrong and what to do instead, or None."""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import re
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from ez_homelab.yaml_text import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Complaint = tuple[str, str]
+"""What is wrong, and what to do instead (may be empty)."""
+
+LOCAL_SUFFIXES = ("localhost", "home.arpa", "internal", "lan", "test", "home")
+"""Domains that no public authority hands out: RFC 6761 (localhost, test), RFC 8375 (home.arpa), ICANN's resolution
+2024.07.29.06 (internal); lan and home are not delegated and in common use at home."""
+
+RESERVED_SUBDOMAINS = ("auth", "core", "traefik")
+CORE_APPS = ("docker-socket-proxy", "traefik")
+SYSTEM_FOLDERS = (
+    *("/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/opt/stacks", "/proc", "/root", "/run", "/sbin", "/sys"),
+    *("/tmp", "/usr", "/var/lib/docker", "/var/lib/ez-homelab"),  # noqa: S108
+)
+
+NAME_PATTERN = "[a-z][a-z0-9]*(-[a-z0-9]+)*"
+NAME_LENGTH = 40
+LABEL_PATTERN = "[a-z0-9]([a-z0-9-]*[a-z0-9])?"
+_NAME = re.compile(NAME_PATTERN)
+_LABEL = re.compile(LABEL_PATTERN)
+_PATH_PART = re.compile(r"[A-Za-z0-9._@+-]+( [A-Za-z0-9._@+-]+)*")
+_SECRET_NAME = re.compile(
+    "PASSWORD|PASSWD|PASSPHRASE|PASSCODE|TOKEN|SECRET|CREDENTIAL|(API|PRIVATE|ACCESS|ENCRYPTION|SIGNING)_?KEY"
+)
+_CREDENTIALS_IN_URL = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
+_MEMORY = re.compile("([1-9][0-9]{0,6})([KMG])")
+_UNITS = {"K": 2**10, "M": 2**20, "G": 2**30}
+
+
+def did_you_mean(text: str, known: Iterable[str]) -> str:
+    """`did you mean ...?` for the known word that is nearest to the text, or nothing."""
+    near = difflib.get_close_matches(text[:60], list(known), n=1, cutoff=0.6)
+    return f"did you mean `{near[0]}`?" if near else ""
+
+
+def name(text: str) -> Complaint | None:
+    """Names of stacks and apps: safe as file name, DNS label, container name and Compose key."""
+    if len(text) <= NAME_LENGTH and _NAME.fullmatch(text):
+        return None
+    slug = re.sub("[^a-z0-9]+", "-", text.lower()).strip("-")
+    suggestion = f"write `{slug}`" if len(slug) <= NAME_LENGTH and _NAME.fullmatch(slug) else ""
+    rule = f"lower-case letters, digits and single hyphens, a letter first, at most {NAME_LENGTH} characters"
+    return f"`{shown(text)}` is no name: {rule}", suggestion
+
+
+def stack_name(text: str) -> Complaint | None:
+    """A name that is not `core`."""
+    if text == "core":
+        return "stack `core` is written by this tool: Traefik and its parts live there", "choose another name"
+    return name(text)
+
+
+def subdomain(text: str) -> Complaint | None:
+    """One DNS label that the tool itself does not need."""
+    if len(text) > NAME_LENGTH or not _LABEL.fullmatch(text):
+        rule = f"lower-case letters, digits and hyphens, no dot, at most {NAME_LENGTH} characters"
+        return f"`{shown(text)}` is no sub-domain: {rule}", ""
+    if text in RESERVED_SUBDOMAINS:
+        return f"sub-domain `{text}` is kept for the lab itself", "choose another one"
+    return None
+
+
+def domain(text: str) -> Complaint | None:
+    """A local domain of at least two labels that is not itself shared by everyone."""
+    labels = text.split(".")
+    if len(text) > 200 or not all(len(label) <= 63 and _LABEL.fullmatch(label.lower()) for label in labels):
+        return f"`{shown(text)}` is no domain name", "write one such as `lab.localhost`"
+    if labels[-1].isdigit():
+        return f"`{text}` is an address, not a domain name", "write one such as `lab.localhost`"
+    if text != text.lower():
+        return f"domain `{text}` has capital letters", f"write `{text.lower()}`"
+    if text in LOCAL_SUFFIXES or len(labels) == 1:
+        suffix = text if text in LOCAL_SUFFIXES else f"{text}.localhost"
+        instead = f"lab.{suffix}" if text in LOCAL_SUFFIXES else suffix
+        return f"domain `{text}` has no name of its own in front", f"write `{instead}`"
+    if not text.endswith(tuple(f".{suffix}" for suffix in LOCAL_SUFFIXES)):
+        reason = "public certificates and sign-on come with a later version"
+        return f"domain `{text}` is a public name: {reason}", "use a local one such as `lab.localhost`"
+    return None
+
+
+def address(text: str) -> Complaint | None:
+    """An IPv4 loopback address."""
+    suggestion = "write `127.0.0.1`, or leave `address` out"
+    try:
+        value = ipaddress.ip_address(text)
+    except ValueError:
+        return f"`{shown(text)}` is no IP address", suggestion
+    if value.version == 4 and value.is_loopback:
+        return None
+    reason = "there is no sign-on yet, so a lab answers on this machine only"
+    return f"address `{shown(text)}` is refused: {reason}", suggestion
+
+
+def server_name(text: str) -> Complaint | None:
+    """`core`: the only server that this version knows."""
+    if text == "core":
+        return None
+    return f"server `{shown(text)}`: servers other than `core` come with a later version", "remove it"
+
+
+def folder(text: str) -> Complaint | None:
+    """An absolute path that is not part of the system and needs no quoting in a Compose file."""
+    if not text.startswith("/"):
+        return f"path `{shown(text)}` is not absolute", "start it with `/`"
+    parts = text.strip("/").split("/")
+    if ".." in parts:
+        return f"path `{shown(text)}` contains `..`", "write where it leads to"
+    wrong = next((part for part in parts if part and not _PATH_PART.fullmatch(part)), None)
+    if wrong is not None or len(text) > 200:
+        rule = "letters, digits, inner spaces and `._@+-`, at most 200 characters"
+        return f"path `{shown(text)}` is not safe in a Compose file: {rule}", ""
+    plain = normalised_path(text)
+    if plain == "/" or any(plain == system or plain.startswith(f"{system}/") for system in SYSTEM_FOLDERS):
+        return f"path `{plain}` belongs to the system", "use a folder of your own such as `/mnt/data`"
+    return None
+
+
+def normalised_path(text: str) -> str:
+    """The path without `.` parts, doubled or trailing slashes."""
+    return str(PurePosixPath("/" + text.strip("/")))
+
+
+def include(text: str) -> Complaint | None:
+    """A YAML file inside the lab folder, relative to the file that includes it."""
+    parts = text.split("/")
+    if text.startswith("/") or ".." in parts:
+        return f"include `{shown(text)}` leads out of the lab folder", "move the file into the lab folder"
+    if len(text) > 200 or not all(_PATH_PART.fullmatch(part) and not part.startswith(".") for part in parts):
+        return f"include `{shown(text)}` is no plain file name", ""
+    if not text.endswith((".yaml", ".yml")):
+        return f"include `{shown(text)}` is no YAML file", "end its name with `.yaml`"
+    return None
+
+
+def timezone(text: str) -> Complaint | None:
+    """A name of the IANA time zone database; only its form is checked where this machine has no such database."""
+    import zoneinfo
+
+    if len(text) > 60 or not re.fullmatch(r"[A-Za-z]+(/[A-Za-z0-9_+-]+)*", text):
+        return f"`{shown(text)}` is no time zone", "write one such as `Europe/Berlin`"
+    try:
+        zoneinfo.ZoneInfo(text)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        known = zoneinfo.available_timezones()
+        return (f"time zone `{text}` is not known", did_you_mean(text, known)) if known else None
+    return None
+
+
+def umask(text: str) -> Complaint | None:
+    """Three octal digits; the owner keeps all rights."""
+    if re.fullmatch("0[0-7]{2}", text):
+        return None
+    return f"`{shown(text)}` is no umask: three octal digits, the first is 0", "write `022` or `002`"
+
+
+def variable(text: str) -> Complaint | None:
+    """The name of an environment variable that holds no secret."""
+    if len(text) > 100 or not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", text):
+        return f"`{shown(text)}` is no name of an environment variable", "use letters, digits and `_`"
+    if is_secret_name(text):
+        reason = "this file is safe for git, so it holds no secret"
+        return f"`{text}` looks like a secret: {reason}", "remove it: apps' secrets are generated"
+    return None
+
+
+def is_secret_name(text: str) -> bool:
+    """Whether a variable of that name usually holds a secret (a `*_FILE` variable holds a path)."""
+    return bool(_SECRET_NAME.search(text.upper())) and not text.upper().endswith("_FILE")
+
+
+def value(text: str) -> Complaint | None:
+    """One printable line without credentials in it."""
+    if len(text) > 4096 or not all(char.isprintable() for char in text):
+        return "the value is not one line of printable text of at most 4,096 characters", ""
+    if _CREDENTIALS_IN_URL.search(text):
+        return "the address holds a password: this file is safe for git, so it holds no secret", "remove the password"
+    return None
+
+
+def memory(text: str) -> Complaint | None:
+    """A size from 16M to 1024G, with the unit Compose knows it by."""
+    found = _MEMORY.fullmatch(text.upper())
+    if not found:
+        return f"`{shown(text)}` is no size: a whole number and K, M or G", "write one such as `512M`"
+    size = int(found[1]) * _UNITS[found[2]]
+    if not 16 * 2**20 <= size <= 2**40:
+        return f"`{text}` is out of range: from 16M to 1024G", ""
+    return None
+
+
+def cpus(text: str) -> Complaint | None:
+    """A decimal number of processors from 0.05 to 256."""
+    if not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,3})?", text):
+        return f"`{shown(text)}` is no number of processors", "write one such as `1.5`"
+    if not 0.05 <= float(text) <= 256:
+        return f"`{text}` is out of range: from 0.05 to 256", ""
+    return None
