@@ -7,6 +7,10 @@ Firefox keeps a store per profile and is left to its own settings page.
 
 from __future__ import annotations
 
+import base64
+import contextlib
+import posixpath
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,6 +32,7 @@ SYSTEM_PREFIX = "ez-homelab-"
 # Trusted to sign for servers, for nothing else: certutil(1), -t.
 NSS_TRUST = "C,,"
 NOT_FOUND = 127
+PEM_BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +66,8 @@ class _Database:
     prefix: tuple[str, ...]
     exists: bool
 
-    def certutil(self, *arguments: str, stdin: bytes = b"") -> Command:
-        return command(*self.prefix, "certutil", "-d", f"sql:{self.folder}", *arguments, stdin=stdin)
+    def certutil(self, *arguments: str, stdin: bytes = b"", changes: bool = True) -> Command:
+        return command(*self.prefix, "certutil", "-d", f"sql:{self.folder}", *arguments, stdin=stdin, changes=changes)
 
 
 def trust_print(certificate_pem: bytes) -> str:
@@ -149,14 +154,14 @@ async def browser_homes(host: Host, environment: Mapping[str, str]) -> tuple[str
 
     Under sudo that person is `SUDO_USER`. Ubuntu's Chromium is a snap, whose home lies inside the person's.
     """
-    home = environment.get("HOME") or "/root"
+    home = posixpath.normpath(environment.get("HOME") or "/root")
     person = environment.get("SUDO_USER", "")
     if person not in {"", "root"}:
-        asked = command("getent", "passwd", "--", person)
+        asked = command("getent", "passwd", "--", person, changes=False)
         answer = await run_checked(host, asked, what=f"cannot find the home folder of {person}")
         home = answer.stdout.strip().split(":")[5]
     snap = f"{home}/snap/chromium/current"
-    has_snap = (await host.run(command("test", "-d", snap))).ok
+    has_snap = (await host.run(command("test", "-d", snap, changes=False))).ok
     return (home, snap) if has_snap else (home,)
 
 
@@ -206,15 +211,33 @@ async def _update_system(host: Host, *options: str) -> Completed:
 
 async def _untrust_in_system(host: Host, name: str) -> TrustChange:
     files = await _system_files(host, name)
-    if not files:
+    # A run that was stopped between the removal and the update leaves no file, and a bundle that still trusts it.
+    if not files and not await _in_bundle(host, name):
         return TrustChange("system", SYSTEM_FOLDER)
     for path in files:
         await host.remove(path)
-    # Removing the last file takes its folder along; without it, `cp own.crt FOLDER` would make a file of that name.
-    await run_checked(host, command("mkdir", "-p", SYSTEM_FOLDER), what=f"cannot make {SYSTEM_FOLDER}")
     # Only --fresh also removes the links to files that are gone.
     await _update_system(host, "--fresh")
-    return TrustChange("system", SYSTEM_FOLDER, removed=tuple(map(_base, files)))
+    if await _in_bundle(host, name):
+        raise CommandError(
+            f"programs on {host.name} still trust the certificate authority of {name}",
+            evidence=f"it is in {SYSTEM_BUNDLE}",
+            cause="a copy of its certificate lies there under another name",
+            fix=f"remove the copy (look for it: ls -l {SYSTEM_FOLDER}), then run update-ca-certificates --fresh",
+        )
+    return TrustChange("system", SYSTEM_FOLDER, removed=tuple(map(_base, files)) or (name,))
+
+
+async def _in_bundle(host: Host, name: str) -> bool:
+    blocks = PEM_BLOCK.findall(await host.read(SYSTEM_BUNDLE) or b"")
+    return any(_bound_to(block, name) for block in blocks if _looks_like_ours(block))
+
+
+def _looks_like_ours(block: bytes) -> bool:
+    # Other people's certificates are not parsed: some break the rules, and the parser warns the user about each.
+    with contextlib.suppress(ValueError):
+        return b"EZ-Homelab" in base64.b64decode(b"".join(block.split(b"\n")[1:-1]))
+    return False
 
 
 async def _untrust_in_chromium(host: Host, name: str, database: _Database) -> TrustChange:
@@ -225,7 +248,7 @@ async def _untrust_in_chromium(host: Host, name: str, database: _Database) -> Tr
 
 
 async def _need_certutil(host: Host) -> None:
-    completed = await host.run(command("certutil", "-H"))
+    completed = await host.run(command("certutil", "-H", changes=False))
     if completed.status == NOT_FOUND:
         raise PrerequisiteError(
             f"{host.name} has no `certutil`, the program that edits what Chromium trusts",
@@ -247,10 +270,10 @@ async def _find_database(host: Host, home: str) -> _Database:
 
 async def _owner_prefix(host: Host, home: str) -> tuple[str, ...]:
     # What root writes into a person's folders follows links that this person can place; as its owner it cannot harm.
-    asked = command("stat", "--format=%u:%g", "--", home)
+    asked = command("stat", "--format=%u:%g", "--", home, changes=False)
     answer = await run_checked(host, asked, what=f"cannot look at the home folder {home}")
     uid, gid = answer.stdout.strip().split(":")
-    me = await run_checked(host, command("id", "-u"), what="cannot tell who runs commands")
+    me = await run_checked(host, command("id", "-u", changes=False), what="cannot tell who runs commands")
     if uid == me.stdout.strip():
         return ()
     return ("setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups", "--")
@@ -266,13 +289,13 @@ async def _create_database(host: Host, database: _Database) -> None:
 
 async def _entries(host: Host, database: _Database) -> dict[str, str]:
     """Each certificate's name in the database, and its trust flags (the last column of certutil's list)."""
-    listing = await run_checked(host, database.certutil("-L"), what=f"cannot read {database.folder}")
+    listing = await run_checked(host, database.certutil("-L", changes=False), what=f"cannot read {database.folder}")
     columns = [line.rsplit(None, 1) for line in listing.stdout.splitlines()]
     return {column[0].strip(): column[1] for column in columns if len(column) == 2}
 
 
 async def _entry_is(host: Host, database: _Database, entry: str, wanted: bytes) -> bool:
-    shown = await host.run(database.certutil("-L", "-a", "-n", entry))
+    shown = await host.run(database.certutil("-L", "-a", "-n", entry, changes=False))
     return _without_space(shown.stdout.encode()) == _without_space(wanted)
 
 
