@@ -44,7 +44,7 @@ def load_lab(folder: Path, app_ids: Collection[str] | None = None) -> Lab:
 
 def lab_from_text(text: bytes | str, app_ids: Collection[str] | None = None, file: str = LAB_FILE) -> Lab:
     """The lab in one text. `include` is refused here, as there is no folder to look in."""
-    source = _read_source(text, file)
+    source = read_source(text, file)
     if source.values.get("include"):
         source.reader.fault(("include",), "a lab that includes other files is read from its folder")
     return _checked([source], app_ids)
@@ -75,7 +75,8 @@ def read_lab_file(folder: Path, name: str) -> bytes:
         raise UnreadableError(f"`{name}` cannot be read: {reason}") from error
 
 
-def _read_source(text: bytes | str, file: str) -> Source:
+def read_source(text: bytes | str, file: str) -> Source:
+    """One file's options, whatever is wrong with them noted in its reader."""
     document = parse_yaml(text, file)
     reader = Reader(document)
     reader.faults.extend(document.faults)
@@ -84,7 +85,7 @@ def _read_source(text: bytes | str, file: str) -> Source:
 
 def _read_sources(folder: Path) -> list[Source]:
     try:
-        sources = [_read_source(read_lab_file(folder, LAB_FILE), LAB_FILE)]
+        sources = [read_source(read_lab_file(folder, LAB_FILE), LAB_FILE)]
     except UnreadableError as error:
         fault = Fault(LAB_FILE, 0, 0, str(error), "`ez-homelab init` writes one to start from")
         raise lab_file_error((fault,)) from error
@@ -113,7 +114,7 @@ def _read_include(
         source.reader.fault(at, f"a lab has at most {MAX_FILES} files")
     else:
         seen.add(real)
-        sources.append(_read_source(content, file))
+        sources.append(read_source(content, file))
 
 
 def _checked(sources: list[Source], app_ids: Collection[str] | None) -> Lab:
@@ -136,8 +137,13 @@ def _build(sources: list[Source]) -> Lab:
         paths=_paths(values.get("paths", {})),
         images=Images(**values.get("images", {})),
         servers=servers or (Server(),),
-        stacks=tuple(_stack(entry) for _, entry in entries(sources, "stacks")),
+        stacks=build_stacks(sources),
     )
+
+
+def build_stacks(sources: list[Source]) -> tuple[Stack, ...]:
+    """The stacks in the files, in reading order."""
+    return tuple(_stack(entry) for _, entry in entries(sources, "stacks"))
 
 
 def _paths(values: dict[str, str]) -> Paths:
@@ -146,7 +152,7 @@ def _paths(values: dict[str, str]) -> Paths:
 
 
 def _stack(entry: Entry) -> Stack:
-    apps = tuple(_instance(app) for app in entry.value["apps"])
+    apps = tuple(_instance(app) for app in entry.value.get("apps", ()))
     return Stack(entry.name, entry.value.get("server", CORE), apps)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ez_homelab.config import rules
-from ez_homelab.config.model import CORE, Images, Paths, Server, User
+from ez_homelab.config.model import CORE, Images, Lab, Paths, Server, User
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,14 +96,18 @@ Kind = Text | Whole | Choice | Version | Group | Named | Listed | Apps | Stack
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One key of the file. `example` is a value as YAML would have it; `default` is text for people."""
+    """One key of the file. `default` and `example` are values as YAML would have them.
+
+    `otherwise` says in words what holds without the option, where no value could.
+    """
 
     name: str
     kind: Kind
     description: str
-    default: str = ""
+    default: object = None
     example: object = None
     required: bool = False
+    otherwise: str = ""
 
 
 _NAME = Text(f"^{rules.NAME_PATTERN}$", rules.name, rules.NAME_LENGTH)
@@ -112,8 +116,8 @@ _FOLDER = Text("^/", rules.folder, clean=rules.normalised_path)
 
 USER = Group(
     (
-        Option("puid", Whole(1, 2**31 - 1), "User id (never 0).", str(User().puid), 1000),
-        Option("pgid", Whole(1, 2**31 - 1), "Group id (never 0).", str(User().pgid), 1000),
+        Option("puid", Whole(1, 2**31 - 1), "User id (never 0).", User().puid, 1000),
+        Option("pgid", Whole(1, 2**31 - 1), "Group id (never 0).", User().pgid, 1000),
         Option(
             "umask",
             Text("^0[0-7]{2}$", rules.umask, numbers=True),
@@ -132,8 +136,7 @@ PATHS = Group(
             _FOLDER,
             "One folder for both, as `media` and `downloads` below it: on one file system, so that files move between "
             "them by hard link. Instead of the two below.",
-            "",
-            "/mnt/data",
+            example="/mnt/data",
         ),
         Option("media", _FOLDER, "Films, music, photos, books.", Paths().media, "/mnt/media"),
         Option("downloads", _FOLDER, "What download programs fetch.", Paths().downloads, "/mnt/downloads"),
@@ -178,15 +181,15 @@ LIMITS = Group(
             "memory",
             Text("^[1-9][0-9]{0,6}[KMGkmg]$", rules.memory, clean=str.upper),
             "Most memory the app's containers may use each, from 16M to 1024G.",
-            "the app's own",
-            "512M",
+            example="512M",
+            otherwise="the app's own",
         ),
         Option(
             "cpus",
             Text(r"^[0-9]{1,3}(\.[0-9]{1,3})?$", rules.cpus, numbers=True),
             "Most processors the app's containers may use each, from 0.05 to 256.",
-            "the app's own",
-            1.5,
+            example=1.5,
+            otherwise="the app's own",
         ),
     ),
     "limits",
@@ -194,13 +197,13 @@ LIMITS = Group(
 
 APP = Group(
     (
-        Option("app", _NAME, "The catalog's id of the app.", "the name it has here", "prometheus"),
+        Option("app", _NAME, "The catalog's id of the app.", example="prometheus", otherwise="the name it has here"),
         Option(
             "subdomain",
             Text(f"^{rules.LABEL_PATTERN}$", rules.subdomain, rules.NAME_LENGTH),
             "The first part of its address, `https://<subdomain>.<domain>`.",
-            "the app's own",
-            "notes",
+            example="notes",
+            otherwise="the app's own",
         ),
         Option(
             "environment",
@@ -211,8 +214,7 @@ APP = Group(
             ),
             "Variables added to those of the app, for its main service. Values are taken as they stand: `$` is not "
             "replaced by anything. Names that look like a secret are refused.",
-            "",
-            {"LOG_LEVEL": "debug"},
+            example={"LOG_LEVEL": "debug"},
         ),
         Option("limits", LIMITS, "Bounds that replace the app's own."),
     ),
@@ -228,8 +230,7 @@ STACK = Group(
             "apps",
             APPS,
             "Its apps by name; a name is unique in the lab. Without settings the name is enough, so a list will do.",
-            "",
-            {"prometheus": {}, "metrics2": {"app": "prometheus"}},
+            example={"prometheus": {}, "metrics2": {"app": "prometheus"}},
             required=True,
         ),
     ),
@@ -238,18 +239,19 @@ STACK = Group(
 
 LAB = Group(
     (
-        Option("version", Version(), "The format of this file.", "", 1, required=True),
+        Option("version", Version(), "The format of this file.", example=1, required=True),
         Option(
             "domain",
             Text(f"^{rules.LABEL_PATTERN}(\\.{rules.LABEL_PATTERN})+$", rules.domain),
             "Apps answer at `https://<app>.<domain>`. For now a local domain: below "
             + ", ".join(f"`{suffix}`" for suffix in rules.LOCAL_SUFFIXES)
             + ".",
-            "",
-            "lab.localhost",
+            example="lab.localhost",
             required=True,
         ),
-        Option("timezone", Text("^[A-Za-z]", rules.timezone), "Time zone of all apps.", "Etc/UTC", "Europe/Berlin"),
+        Option(
+            "timezone", Text("^[A-Za-z]", rules.timezone), "Time zone of all apps.", Lab("").timezone, "Europe/Berlin"
+        ),
         Option("user", USER, "Whom apps run as, where their image takes it."),
         Option("paths", PATHS, "Where large data lies. The folders must exist."),
         Option("images", IMAGES, "Where programs come from."),
@@ -257,23 +259,21 @@ LAB = Group(
             "servers",
             Named(Text(f"^{CORE}$", rules.server_name), SERVER, "server"),
             "The machines. This version runs one, `core`.",
-            "core alone",
-            {"core": {"address": "127.0.0.1"}},
+            example={"core": {"address": "127.0.0.1"}},
+            otherwise="`core` alone",
         ),
         Option(
             "stacks",
             Named(_STACK_NAME, Stack(STACK, APPS), "stack"),
             "Apps by stack: what shares a Compose project. A list of apps is short for `apps`.",
-            "",
-            {"wiki": ["dokuwiki"]},
+            example={"wiki": ["dokuwiki"]},
         ),
         Option(
             "include",
             Listed(Text(r"\.ya?ml$", rules.include)),
             "More files of this form, relative to this one, inside the lab folder. Servers and stacks add up; any "
             "other key may be set once.",
-            "",
-            ["media.yaml"],
+            example=["media.yaml"],
         ),
     ),
     "lab",
