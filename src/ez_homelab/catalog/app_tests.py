@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
-from ez_homelab.catalog.base import HttpStatuses, Model, Text, UrlPath
+from ez_homelab.catalog.base import HttpStatuses, Model, Request, Text, UrlPath
 
 Occasion = Literal["install", "restart", "upgrade", "restore", "move"]
-Request = Annotated[str, StringConstraints(pattern=r"^(GET|HEAD|POST|PUT|PATCH|DELETE) /[!-~]*$", max_length=400)]
 
 
 class Check(Model):

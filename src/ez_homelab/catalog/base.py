@@ -14,16 +14,16 @@ from pydantic_core import PydanticCustomError
 Unknown = Literal["unknown"]
 """A fact that could not be established. It is never replaced by a guess."""
 
-_DURATION = re.compile(r"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?")
+_DURATION = re.compile(r"(?:([0-9]{1,6})d)?(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?")
 _DURATION_UNITS = (86400, 3600, 60, 1)
-_SIZE = re.compile(r"(\d{1,9})([KMGT])")
+_SIZE = re.compile(r"([0-9]{1,9})([KMGT])")
 _SIZE_UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 class Model(BaseModel):
     """A frozen part of an app's files; unknown keys and silent conversions are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 def parse_duration(value: Any) -> Any:
@@ -53,8 +53,8 @@ def one_or_many(value: Any) -> Any:
     return value if isinstance(value, tuple) else (value,)
 
 
-_DURATION_SCHEMA = {"type": "string", "pattern": r"^(?=.)(\d{1,6}d)?(\d{1,6}h)?(\d{1,6}m)?(\d{1,6}s)?$"}
-_SIZE_SCHEMA = {"anyOf": [{"type": "string", "pattern": r"^\d{1,9}[KMGT]$"}, {"const": 0}]}
+_DURATION_SCHEMA = {"type": "string", "pattern": r"^(?=.)([0-9]{1,6}d)?([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$"}
+_SIZE_SCHEMA = {"anyOf": [{"type": "string", "pattern": r"^[0-9]{1,9}[KMGT]$"}, {"const": 0}]}
 _UNKNOWN_SCHEMA = {"const": "unknown"}
 
 Seconds = Annotated[int, BeforeValidator(parse_duration), WithJsonSchema(_DURATION_SCHEMA)]
@@ -71,15 +71,33 @@ HttpStatuses = Annotated[
     WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "array", "items": {"type": "integer"}}]}),
 ]
 
+FORMS: dict[str, str] = {}
+"""What a pattern asks for, in words that fit after "is not"."""
+
+
+def _pattern(form: str, pattern: str, max_length: int) -> StringConstraints:
+    FORMS[pattern] = form
+    return StringConstraints(pattern=pattern, max_length=max_length)
+
+
 Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
-AppId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=40)]
+AppId = Annotated[str, _pattern("a kebab-case id such as node-exporter", r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", 40)]
 """A kebab-case id. Apps, their containers and their volumes are called so; Docker takes all of these as names."""
-FactId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
+FactId = Annotated[str, _pattern("a snake_case id such as db_password", r"^[a-z][a-z0-9_]*$", 60)]
 """A snake_case id of an input or a secret."""
-EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=120)]
-UrlPath = Annotated[str, StringConstraints(pattern=r"^/[!-~]*$", max_length=400)]
-FilePath = Annotated[str, StringConstraints(pattern=r"^/[^\s:]*$", max_length=400)]
-Hostname = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
-Owner = Annotated[str, StringConstraints(pattern=r"^\d{1,9}:\d{1,9}$")]
+EnvName = Annotated[str, _pattern("the name of an environment variable", r"^[A-Za-z_][A-Za-z0-9_]*$", 120)]
+UrlPath = Annotated[str, _pattern("the path of an address, which starts with `/`", r"^/[!-~]*$", 400)]
+FilePath = Annotated[str, _pattern("an absolute path without blanks and colons", r"^/[^\s:]*$", 400)]
+Hostname = Annotated[str, _pattern("one part of a host name", r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", 63)]
+Owner = Annotated[str, _pattern('a numeric "uid:gid"', r"^[0-9]{1,9}:[0-9]{1,9}$", 19)]
 """A numeric `uid:gid`: names are not the same in every image."""
-Day = Annotated[str, StringConstraints(pattern=r"^20\d\d-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$")]
+Day = Annotated[str, _pattern("a day such as 2026-08-21", r"^20[0-9][0-9]-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$", 10)]
+FileSource = Annotated[
+    str,
+    _pattern(
+        "a path below files/ of plain names",
+        r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*/?$",
+        200,
+    ),
+]
+Request = Annotated[str, _pattern("a request such as GET /path", r"^(GET|HEAD|POST|PUT|PATCH|DELETE) /[!-~]*$", 400)]

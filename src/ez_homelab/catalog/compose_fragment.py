@@ -11,11 +11,16 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from ez_homelab.catalog.base import AppId, Bytes, FilePath, Model, Seconds, one_or_many
+from ez_homelab.catalog.base import FORMS, AppId, Bytes, EnvName, FilePath, Model, Seconds, one_or_many
 
 IMAGE = (
-    r"^(?P<name>([a-z0-9][a-z0-9.-]*(:\d{1,5})?/)?[a-z0-9]+([._/-]+[a-z0-9]+)*):(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})$"
+    r"^([a-z0-9][a-z0-9.-]*(:[0-9]{1,5})?/)?[a-z0-9]+([._/-]+[a-z0-9]+)*"  # registry and name
+    r":[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$"  # tag
 )
+USER = r"^([0-9]{1,9}(:[0-9]{1,9})?|\$\{PUID\}:\$\{PGID\})$"
+FORMS[IMAGE] = "an image with a tag: NAME:TAG"
+FORMS[USER] = "a numeric user or uid:gid, or ${PUID}:${PGID}"
+
 Propagation = Literal["rslave", "rshared", "rprivate"]
 WRITTEN_BY_RENDERING = {
     "ports": "declare `web` or `network.publish` in service.yaml",
@@ -129,7 +134,8 @@ _TEXT_OR_LIST = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type
 
 Command = Annotated[str | tuple[str, ...], Field(union_mode="left_to_right"), WithJsonSchema(_TEXT_OR_LIST)]
 Environment = Annotated[
-    dict[Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], str], BeforeValidator(parse_environment)
+    dict[EnvName, str],
+    BeforeValidator(parse_environment),
 ]
 Condition = Literal["service_started", "service_healthy", "service_completed_successfully"]
 
@@ -152,7 +158,7 @@ class ComposeService(Model):
     volumes: tuple[Annotated[Mount, BeforeValidator(parse_mount), WithJsonSchema({"type": "string"})], ...] = ()
     healthcheck: Annotated[Healthcheck, BeforeValidator(refuse_start_interval)] | None = None
     depends_on: Annotated[dict[AppId, Condition], BeforeValidator(parse_depends_on)] = Field(default_factory=dict)
-    user: Annotated[str, StringConstraints(pattern=r"^(\d{1,9}(:\d{1,9})?|\$\{PUID\}:\$\{PGID\})$")] | None = None
+    user: Annotated[str, StringConstraints(pattern=USER)] | None = None
     cap_add: tuple[str, ...] = ()
     cap_drop: tuple[str, ...] = ()
     command: Command | None = None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from ez_homelab.catalog.base import FORMS
 from ez_homelab.catalog.compose_fragment import IMAGE, WRITTEN_BY_RENDERING, ComposeService
 
 if TYPE_CHECKING:
@@ -53,63 +54,61 @@ def model_faults(error: ValidationError, model: type[BaseModel], document: Docum
         if skipped:
             in_union.add(path)
         found.setdefault(path, dict(detail))
-    for path, detail in found.items():
+    for path, first in found.items():
         explained_deeper = path in in_union and any(other[: len(path)] == path for other in found if other != path)
         if not explained_deeper:
-            yield _fault(path, detail, model, document)
+            yield _fault(path, first, model, document)
 
 
 def _path_in_data(location: tuple[str | int, ...], data: Any, *, missing: bool) -> tuple[Path, bool]:
     """The part of pydantic's location that is there in the file, and whether names of union branches were left out."""
     path: list[str | int] = []
-    skipped = False
     for step in location[:-1] if missing else location:
-        if isinstance(data, dict) and isinstance(step, str) and step in data:
+        is_key = isinstance(data, dict) and step in data
+        if is_key or (isinstance(data, list) and isinstance(step, int) and step < len(data)):
             data = data[step]
-        elif isinstance(data, list | tuple) and isinstance(step, int) and step < len(data):
-            data = data[step]
-        else:
-            skipped = True
-            continue
-        path.append(step)
-    return (*path, location[-1]) if missing else tuple(path), skipped
+            path.append(step)
+    whole = (*path, location[-1]) if missing else tuple(path)
+    return whole, len(whole) < len(location)
 
 
 def _fault(path: Path, detail: Mapping[str, Any], model: type[BaseModel], document: Document) -> Fault:
     if not path:
         return document.fault((), "the file must be a mapping of keys and values")
-    subject = f"`{_dotted(path)}`"
-    kind, context = detail["type"], detail.get("ctx", {})
-    if kind == "missing":
-        return document.fault(path, f"{subject} is missing", "add it")
+    kind = detail["type"]
     if kind == "extra_forbidden":
-        return _unknown_key(path, model, document)
-    if kind == "literal_error":
-        return _not_a_choice(path, subject, detail, document)
-    if kind == "string_pattern_mismatch":
-        return document.fault(path, *_wrong_pattern(path, subject, context["pattern"], detail["input"]))
-    if kind in _CUSTOM:
-        return document.fault(path, f"{subject} {detail['msg']}")
+        return document.fault(path, *_unknown_key(path, model))
     if kind == "string_type" and (written := document.written(path)):
-        return document.fault(path, f"{subject} must be text", f'write "{written}" in quotes')
+        return document.fault(path, f"`{_dotted(path)}` must be text", f'write "{written}" in quotes')
+    sentence, suggestion = _sentence(kind, detail)
+    return document.fault(path, f"`{_dotted(path)}`{sentence}", suggestion)
+
+
+def _sentence(kind: str, detail: Mapping[str, Any]) -> tuple[str, str]:
+    """What is said after the name of the key, and the suggestion."""
+    if kind == "missing":
+        return " is missing", "add it"
+    if kind == "literal_error":
+        return _not_a_choice(detail)
+    if kind == "string_pattern_mismatch":
+        return _wrong_pattern(detail["ctx"]["pattern"], detail["input"])
     if kind in _TYPES:
-        return document.fault(path, f"{subject} must be {_TYPES[kind]}")
+        return f" must be {_TYPES[kind]}", ""
     if kind in _BOUNDS:
-        return document.fault(path, f"{subject} {_BOUNDS[kind].format(**context)}")
-    return document.fault(path, f"{subject}: {detail['msg']}")
+        return f" {_BOUNDS[kind].format(**detail['ctx'])}", ""
+    return f" {detail['msg']}" if kind in _CUSTOM else f": {detail['msg']}", ""
 
 
 def _dotted(path: Path) -> str:
     return ".".join(str(step) for step in path)
 
 
-def _unknown_key(path: Path, model: type[BaseModel], document: Document) -> Fault:
-    key = str(path[-1])
-    owner = _model_at(model, path[:-1])
+def _unknown_key(path: Path, model: type[BaseModel]) -> tuple[str, str]:
+    key, owner = str(path[-1]), _model_at(model, path[:-1])
     if owner is ComposeService and key in WRITTEN_BY_RENDERING:
-        return document.fault(path, f"`{_dotted(path)}` does not belong into an app", WRITTEN_BY_RENDERING[key])
+        return f"`{_dotted(path)}` does not belong into an app", WRITTEN_BY_RENDERING[key]
     known = tuple(field.alias or name for name, field in owner.model_fields.items()) if owner else ()
-    return document.fault(path, f"unknown key `{_dotted(path)}`", did_you_mean(key, known))
+    return f"unknown key `{_dotted(path)}`", did_you_mean(key, known)
 
 
 def _model_at(model: type[BaseModel], path: Path) -> type[BaseModel] | None:
@@ -132,18 +131,12 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _models_in(argument)
 
 
-def _not_a_choice(path: Path, subject: str, detail: Mapping[str, Any], document: Document) -> Fault:
+def _not_a_choice(detail: Mapping[str, Any]) -> tuple[str, str]:
     choices = detail["ctx"]["expected"].replace("'", "").replace(" or ", ", ")
-    suggestion = did_you_mean(str(detail["input"]), tuple(choices.split(", ")))
-    return document.fault(path, f"{subject} must be one of: {choices}", suggestion)
+    return f" must be one of: {choices}", did_you_mean(str(detail["input"]), tuple(choices.split(", ")))
 
 
-def _wrong_pattern(path: Path, subject: str, pattern: str, value: object) -> tuple[str, str]:
-    text = value if isinstance(value, str) and value.isprintable() and len(value) <= 60 else "this"
-    if pattern == IMAGE:
-        if "@" in str(value):
-            return f"{subject} carries a digest", "remove it: digests are kept in the lab's lock file"
-        return f"{subject} must be an image with a tag", "write NAME:TAG"
-    if path[-1] == "[key]":
-        return f"{subject}: a key is not a valid name", ""
-    return f"{subject}: `{text}` is not of the form {pattern}", ""
+def _wrong_pattern(pattern: str, value: object) -> tuple[str, str]:
+    if pattern == IMAGE and "@" in str(value):
+        return " carries a digest", "remove it: digests are kept in the lab's lock file"
+    return f" is not {FORMS[pattern]}", ""

@@ -28,6 +28,8 @@ from ez_homelab.yaml_text import Document, parse_yaml
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ez_homelab.catalog.compose_fragment import Healthcheck
+
 MAX_FILES = 200
 MAX_FILE_BYTES = 1_000_000
 
@@ -166,13 +168,18 @@ def _with_tuples(data: Any) -> Any:
 
 def _with_health_times(compose: ComposeFragment, manifest: Manifest) -> ComposeFragment:
     times = manifest.health.model_dump(include={"interval", "timeout", "start_period", "retries"})
-    services = {}
-    for name, service in compose.services.items():
-        if service.healthcheck:
-            own = service.healthcheck.model_dump(exclude_none=True)
-            service = service.model_copy(update={"healthcheck": service.healthcheck.model_copy(update=times | own)})
-        services[name] = service
+    services = {
+        name: service.model_copy(update={"healthcheck": _with_times(service.healthcheck, times)})
+        for name, service in compose.services.items()
+    }
     return compose.model_copy(update={"services": services})
+
+
+def _with_times(healthcheck: Healthcheck | None, times: Mapping[str, int]) -> Healthcheck | None:
+    if healthcheck is None:
+        return None
+    missing = {name: value for name, value in times.items() if getattr(healthcheck, name) is None}
+    return healthcheck.model_copy(update=missing)
 
 
 def _files(folder: Path, faults: list[Fault]) -> dict[str, bytes]:

@@ -18,7 +18,7 @@ from pydantic import Field
 from ez_homelab.catalog.access import Auth, Dashboard, Lazy, Monitoring, Network, Web
 from ez_homelab.catalog.base import AppId, Day, Model, Text, Unknown
 from ez_homelab.catalog.care import Backup, Credentials, Health, Hooks, Input, Placement, Secret, Update, Upgrade
-from ez_homelab.catalog.supplies import ConfigFile, Permission, Resources, Volume
+from ez_homelab.catalog.supplies import ConfigFile, Permission, Resources, Volume  # noqa: TC001 - pydantic reads them
 
 Architecture = Literal["amd64", "arm64", "arm", "386", "ppc64le", "riscv64", "s390x"]
 Category = Literal[

@@ -61,77 +61,110 @@ def _mounts(app: App) -> Iterator[tuple[tuple[str | int, ...], Mount]]:
             yield ("services", name, "volumes", number), mount
 
 
-def _volumes_agree(app: App) -> Iterator[Breach]:
+def _mounted_volumes_are_declared(app: App) -> Iterator[Breach]:
     declared = {volume.name: volume for volume in app.manifest.volumes}
-    used = set()
     for path, mount in _mounts(app):
         if mount.kind != "volume":
             continue
-        used.add(mount.source)
         if mount.source not in declared:
             yield COMPOSE, path, f"volume `{mount.source}` is not declared in service.yaml", "add it to `volumes`"
         elif declared[mount.source].path != mount.target:
             yield COMPOSE, path, f"service.yaml says `{mount.source}` is at {declared[mount.source].path}", ""
         if mount.source not in app.compose.volumes:
             yield COMPOSE, path, f"volume `{mount.source}` is not among compose.yaml's `volumes`", "add it there"
+
+
+def _declared_volumes_are_mounted(app: App) -> Iterator[Breach]:
+    mounted = {mount.source for _, mount in _mounts(app) if mount.kind == "volume"}
     for number, volume in enumerate(app.manifest.volumes):
-        if volume.name not in used:
+        if volume.name not in mounted:
             yield SERVICE, ("volumes", number), f"no service of compose.yaml mounts volume `{volume.name}`", ""
+    for name in app.compose.volumes:
+        if name not in mounted:
+            yield COMPOSE, ("volumes", name), f"no service mounts volume `{name}`", "remove it"
+    declared = {volume.name for volume in app.manifest.volumes}
     for number, name in enumerate(app.manifest.backup.include or ()):
         if name not in declared:
             yield SERVICE, ("backup", "include", number), f"there is no volume `{name}`", ""
 
 
-def _files_agree(app: App) -> Iterator[Breach]:
-    declared = {file.mounted_as: file for file in app.manifest.files}
+def _mounted_files_are_declared(app: App) -> Iterator[Breach]:
+    declared = {file.mounted_as for file in app.manifest.files}
     for path, mount in _mounts(app):
         if mount.kind == "file" and mount.source not in declared:
             yield COMPOSE, path, f"`{mount.source}` is not declared in service.yaml", "add it to `files`"
         elif mount.kind == "file" and not mount.read_only:
             yield COMPOSE, path, f"`{mount.source}` is mounted for writing", "add `:ro`; what an app writes is a volume"
+
+
+def _declared_files_are_there(app: App) -> Iterator[Breach]:
     for number, file in enumerate(app.manifest.files):
-        held = file.source in app.files or any(name.startswith(file.source) for name in app.files if file.is_folder)
+        held = any(_covers(file.source, name) for name in app.files)
         at: tuple[str | int, ...] = ("files", number, "source")
         if held == file.rendered:
             words = "is in files/ and declared as rendered" if held else "is not in files/"
             yield SERVICE, at, f"`{file.source}` {words}", "" if held else "add it, or say `rendered: true`"
         if file.on_change == "watch" and not file.is_folder:
             yield SERVICE, at, f"`{file.source}` cannot be watched: only folders can", "mount its folder instead"
-    covered = tuple(file.source for file in app.manifest.files)
     for name in app.files:
-        if not any(name == source or (source.endswith("/") and name.startswith(source)) for source in covered):
+        if not any(_covers(file.source, name) for file in app.manifest.files):
             yield SERVICE, ("files",), f"files/{name} is not declared", "add it to `files`, or remove it"
 
 
-def _rights_have_reasons(app: App) -> Iterator[Breach]:
-    granted = {(item.permission, item.what) for item in app.manifest.permissions}
-    kinds = {permission for permission, _ in granted}
+def _covers(source: str, name: str) -> bool:
+    return name == source or (source.endswith("/") and name.startswith(source))
+
+
+def _host_paths_have_reasons(app: App) -> Iterator[Breach]:
+    granted = _granted(app)
     for path, mount in _mounts(app):
         if mount.kind != "host":
             continue
-        if mount.source == DOCKER_SOCKET and "docker_socket" not in kinds:
-            yield COMPOSE, path, "the Docker socket needs a permission", "add `docker_socket` with its reason"
-        elif mount.source != DOCKER_SOCKET and ("host_path", mount.source) not in granted:
+        if mount.source == DOCKER_SOCKET:
+            if not _kinds(app) & {"docker_socket"}:
+                yield COMPOSE, path, "the Docker socket needs a permission", "add `docker_socket` with its reason"
+        elif ("host_path", mount.source) not in granted:
             yield COMPOSE, path, f"{mount.source} of the server needs a permission", "add `host_path` with its reason"
+
+
+def _rights_have_reasons(app: App) -> Iterator[Breach]:
+    granted, kinds = _granted(app), _kinds(app)
     for name, service in app.compose.services.items():
         at = ("services", name)
         if service.pid and "host_pid" not in kinds:
             yield COMPOSE, (*at, "pid"), "`pid: host` needs a permission", "add `host_pid` with its reason"
-        if service.devices and not kinds & {"devices", "privileged"}:
+        if service.devices and "devices" not in kinds:
             yield COMPOSE, (*at, "devices"), "devices need a permission", "add `devices` with its reason"
         for number, capability in enumerate(service.cap_add):
-            needed = ("net_admin", None) if capability == "NET_ADMIN" else ("capability", capability)
-            if needed not in granted and needed[0] not in kinds - {"capability"}:
-                yield COMPOSE, (*at, "cap_add", number), f"{capability} needs a permission", "add it with its reason"
-        runs_as_root = service.user is None or service.user.partition(":")[0] == "0"
-        if runs_as_root and not {("root", None), ("root", name)} & granted:
+            wanted = "net_admin" if capability == "NET_ADMIN" else "capability"
+            if (wanted, capability) not in granted and (wanted, None) not in granted:
+                yield (
+                    COMPOSE,
+                    (*at, "cap_add", number),
+                    f"{capability} needs a permission",
+                    f"add `{wanted}` with its reason",
+                )
+        if _is_root(service.user) and not {("root", None), ("root", name)} & granted:
             yield COMPOSE, at, f"`{name}` runs as root", "set `user`, or add permission `root` with its reason"
+
+
+def _is_root(user: str | None) -> bool:
+    return user is None or not user.partition(":")[0].strip("0")
+
+
+def _granted(app: App) -> set[tuple[str, str | None]]:
+    return {(item.permission, item.what) for item in app.manifest.permissions}
+
+
+def _kinds(app: App) -> set[str]:
+    return {item.permission for item in app.manifest.permissions}
 
 
 def _variables_are_defined(app: App) -> Iterator[Breach]:
     defined = LAB_VARIABLES | {item.env for item in app.manifest.inputs if item.env}
     defined |= {item.env for item in app.manifest.secrets if item.env}
     for name, service in app.compose.services.items():
+        texts: list[tuple[tuple[str | int, ...], str]]
         texts = [(("environment", key), value) for key, value in service.environment.items()]
         texts += [(("volumes", number), mount.source) for number, mount in enumerate(service.volumes)]
         for where, text in texts:
@@ -227,8 +260,11 @@ def _edition_is_declared(app: App) -> Iterator[Breach]:
 RULES: tuple[Callable[[App], Iterator[Breach]], ...] = (
     _id_is_folder,
     _services_exist,
-    _volumes_agree,
-    _files_agree,
+    _mounted_volumes_are_declared,
+    _declared_volumes_are_mounted,
+    _mounted_files_are_declared,
+    _declared_files_are_there,
+    _host_paths_have_reasons,
     _rights_have_reasons,
     _variables_are_defined,
     _no_literal_secret,

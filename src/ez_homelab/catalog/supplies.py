@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
-from ez_homelab.catalog.base import AppId, Bytes, BytesOrUnknown, FilePath, Model, Owner, Text
+from ez_homelab.catalog.base import AppId, Bytes, BytesOrUnknown, FilePath, FileSource, Model, Owner, Text
 
 VolumeClass = Literal["user_data", "database", "config", "cache", "media_shared"]
 OnChange = Literal["recreate", "reload", "watch"]
-FileSource = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*/?$", max_length=200)
-]
 
 
 class Volume(Model):
