@@ -1,0 +1,117 @@
+"""Containers of an apply. Compose runs in the stack's folder on the server itself, as a person would run it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from ez_homelab.errors import HealthError
+from ez_homelab.hosts import Command, run_checked
+from ez_homelab.observe import docker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ez_homelab.hosts import Host
+    from ez_homelab.observe.observed import ObservedContainer
+    from ez_homelab.plan.action import Action
+    from ez_homelab.render.desired import DesiredServer, DesiredService
+
+LOOK_EVERY = 0.5
+"""Seconds between two looks at a starting container."""
+
+CRASHES = 3
+"""Restarts by Docker after which a start counts as failed without waiting longer."""
+
+# Compose never builds, pulls or touches neighbours here: each of those is an action of its own.
+_UP = ("up", "--detach", "--no-deps", "--no-build", "--pull", "never")
+_COMPOSE_ARGUMENTS = {
+    "create": (*_UP, "--no-recreate"),
+    "start": (*_UP, "--no-recreate"),
+    "recreate": (*_UP, "--force-recreate"),
+    "restart": ("restart", "--no-deps"),
+}
+
+
+async def perform(host: Host, server: DesiredServer, action: Action, say: Callable[[str], None]) -> None:
+    """Create, recreate, start, restart or remove a service, and wait until it is healthy.
+
+    Raises `CommandError` or `HealthError`, the latter with the container's own last words as evidence.
+    """
+    stack, _, name = action.name.partition("/")
+    if action.verb == "remove":
+        await _remove(host, name)
+        return
+    service = next(service for service in server.services if service.key == action.name)
+    await compose(
+        host, stack, *_COMPOSE_ARGUMENTS[action.verb], name, what=f"cannot {action.verb} {action.name}", say=say
+    )
+    await _wait_until_well(host, service, say)
+
+
+async def compose(host: Host, stack: str, *arguments: str, what: str, say: Callable[[str], None] | None = None) -> None:
+    """`docker compose` in the stack's folder. Raises `CommandError` with `what` and the last line it said."""
+    # Plain progress: Compose would otherwise paint a moving screen into the lines that we pass on.
+    order = Command(("docker", "compose", "--progress", "plain", *arguments), f"/opt/stacks/{stack}", timeout=600)
+    await run_checked(host, order, what=what, on_line=say)
+
+
+async def attach(host: Host, action: Action) -> None:
+    """Connect a running container to a network under its own name, or disconnect it."""
+    container, network = action.settings["container"], action.settings["network"]
+    alias = ("--alias", container) if action.verb == "connect" else ()
+    order = Command(("docker", "network", action.verb, *alias, network, container))
+    await run_checked(host, order, what=f"cannot {action.verb} {container} and {network}")
+
+
+async def _remove(host: Host, container: str) -> None:
+    what = f"cannot remove the container {container}"
+    await run_checked(host, Command(("docker", "container", "stop", container), timeout=150), what=what)
+    await run_checked(host, Command(("docker", "container", "rm", container)), what=what)
+
+
+async def _wait_until_well(host: Host, service: DesiredService, say: Callable[[str], None]) -> None:
+    deadline = time.monotonic() + service.ready_within
+    told = ""
+    while True:
+        container = await _inspect(host, service.name)
+        if container and container.well:
+            return
+        state = _state(container)
+        if state != told:
+            say(state)
+            told = state
+        if container is None or _has_failed(container) or time.monotonic() > deadline:
+            raise await _unhealthy(host, service, state)
+        await asyncio.sleep(LOOK_EVERY)
+
+
+async def _inspect(host: Host, name: str) -> ObservedContainer | None:
+    completed = await host.run(docker.inspect_containers([name]))
+    return next(iter(docker.parse_containers(completed.stdout)), None) if completed.ok else None
+
+
+def _has_failed(container: ObservedContainer) -> bool:
+    return container.state in ("exited", "dead") or container.restarts >= CRASHES
+
+
+def _state(container: ObservedContainer | None) -> str:
+    if container is None:
+        return "not there"
+    if container.out_of_memory:
+        return "ended: out of memory"
+    if container.state in ("restarting", "exited", "dead"):
+        return f"{container.state}, exit status {container.exit_code}"
+    return f"{container.state}, health check {container.health}"
+
+
+async def _unhealthy(host: Host, service: DesiredService, state: str) -> HealthError:
+    logs = await host.run(Command(("docker", "logs", "--tail", "15", service.name), changes=False))
+    said = (logs.stdout + logs.stderr).strip()
+    return HealthError(
+        f"{service.key} did not become healthy within {service.ready_within:.0f} s on {host.name}: {state}",
+        evidence=said or "the container said nothing",
+        cause="it exceeded its memory limit" if "memory" in state else "the app itself reports why in its log above",
+        fix=f"ez-homelab logs {service.name}",
+    )

@@ -1,0 +1,85 @@
+"""Runs a plan: every action as soon as what it waits for is done, and decides nothing.
+
+An action that fails takes with it only what waits for it; everything else is carried through.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from ez_homelab.errors import EzError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from ez_homelab.apply.journal import Journal
+    from ez_homelab.plan.action import Action, Plan
+    from ez_homelab.progress import Progress
+
+    Perform = Callable[[Action, Callable[[str], None]], Awaitable[None]]
+
+AT_ONCE = 4
+"""Actions under way at the same time on one server."""
+
+# Builds keep a processor busy each; more than this at once only makes all of them slow.
+IMAGES_AT_ONCE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one action ended. `skipped`: something that it waits for failed."""
+
+    action: Action
+    state: Literal["done", "failed", "skipped"]
+    error: EzError | None = None
+
+
+@dataclass
+class Execution:
+    """One run of one plan."""
+
+    plan: Plan
+    perform: Perform
+    journal: Journal
+    run: int
+    progress: Progress
+    _outcomes: dict[str, Outcome] = field(default_factory=dict)
+
+    async def carry_out(self) -> tuple[Outcome, ...]:
+        """Every action's outcome, in the plan's order. Raises only what is no `EzError` (a fault in this program)."""
+        servers = {action.server for action in self.plan.actions}
+        limits = {server: (asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(IMAGES_AT_ONCE)) for server in servers}
+        done = {action.id: asyncio.Event() for action in self.plan.actions}
+        async with asyncio.TaskGroup() as group:
+            for action in self.plan.actions:
+                group.create_task(self._when_ready(action, limits[action.server], done))
+        return tuple(self._outcomes[action.id] for action in self.plan.actions)
+
+    async def _when_ready(
+        self, action: Action, limits: tuple[asyncio.Semaphore, asyncio.Semaphore], done: dict[str, asyncio.Event]
+    ) -> None:
+        for earlier in action.waits_for:
+            await done[earlier].wait()
+        failed = [earlier for earlier in action.waits_for if self._outcomes[earlier].state != "done"]
+        try:
+            if failed:
+                self._outcomes[action.id] = Outcome(action, "skipped")
+                return
+            async with limits[action.kind == "image"]:
+                self._outcomes[action.id] = await self._one(action)
+        finally:
+            done[action.id].set()
+
+    async def _one(self, action: Action) -> Outcome:
+        try:
+            with self.journal.step(self.run, action.id, action.verb), self.progress.step(_title(action)) as say:
+                await self.perform(action, say)
+        except EzError as error:
+            return Outcome(action, "failed", error)
+        return Outcome(action, "done")
+
+
+def _title(action: Action) -> str:
+    return f"{action.verb} {action.kind} {action.name}"

@@ -1,0 +1,99 @@
+"""What Docker says, as values. Each probe is a command and a pure parser; recorded output is the parser's test.
+
+JSON shapes: `docker container inspect` and `docker network inspect` (Engine API 1.41 and later).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ez_homelab.hosts import Command
+from ez_homelab.observe.observed import ObservedContainer, ObservedNetwork
+from ez_homelab.render.desired import MANAGED_LABEL, PublishedPort
+
+
+def probe(*argv: str) -> Command:
+    """A docker command that only looks."""
+    return Command(("docker", *argv), changes=False, timeout=60)
+
+
+LIST_CONTAINERS = probe("container", "ls", "--all", "--quiet", "--no-trunc")
+LIST_NETWORKS = probe("network", "ls", "--quiet", "--no-trunc")
+LIST_IMAGES = probe("image", "ls", "--no-trunc", "--format", "{{.Repository}}:{{.Tag}}\t{{.ID}}")
+
+
+def inspect_containers(ids: list[str]) -> Command:
+    """Everything about these containers."""
+    return probe("container", "inspect", *ids)
+
+
+def inspect_networks(ids: list[str]) -> Command:
+    """Everything about these networks."""
+    return probe("network", "inspect", *ids)
+
+
+def parse_ids(output: str) -> list[str]:
+    """The identifiers of a `ls --quiet`, in its order."""
+    return output.split()
+
+
+def parse_images(output: str) -> dict[str, str]:
+    """Image reference -> image id, tagged images only."""
+    rows = (line.split("\t", 1) for line in output.splitlines() if "\t" in line)
+    return {reference: image_id for reference, image_id in rows if "<none>" not in reference}
+
+
+def parse_containers(output: str) -> tuple[ObservedContainer, ...]:
+    """The containers of an inspect, sorted by name."""
+    return tuple(sorted(map(_container, _documents(output)), key=lambda container: container.name))
+
+
+def parse_networks(output: str) -> tuple[ObservedNetwork, ...]:
+    """The networks of an inspect, sorted by name."""
+    return tuple(sorted(map(_network, _documents(output)), key=lambda network: network.name))
+
+
+def _documents(output: str) -> list[dict[str, Any]]:
+    # An inspect of several things prints those it found and exits 1 for one that has just gone: still a good list.
+    return list(json.loads(output)) if output.strip() else []
+
+
+def _container(document: dict[str, Any]) -> ObservedContainer:
+    state = document["State"]
+    return ObservedContainer(
+        id=document["Id"],
+        name=document["Name"].removeprefix("/"),
+        image=document["Config"]["Image"],
+        image_id=document["Image"],
+        state=state["Status"],
+        health=(state.get("Health") or {}).get("Status", "none"),
+        exit_code=state["ExitCode"],
+        out_of_memory=bool(state["OOMKilled"]),
+        error=state.get("Error") or "",
+        restarts=document["RestartCount"],
+        started_at=state["StartedAt"],
+        networks={name: end["NetworkID"] for name, end in document["NetworkSettings"]["Networks"].items()},
+        published=_published(document["HostConfig"].get("PortBindings") or {}),
+        labels=document["Config"].get("Labels") or {},
+    )
+
+
+def _published(bindings: dict[str, list[dict[str, str]] | None]) -> tuple[PublishedPort, ...]:
+    ports = {
+        PublishedPort(binding.get("HostIp") or "0.0.0.0", int(binding["HostPort"] or 0), target.rsplit("/", 1)[-1])  # noqa: S104 - what Docker means by an empty address
+        for target, ends in bindings.items()
+        for binding in ends or ()
+    }
+    return tuple(sorted(ports, key=str))
+
+
+def _network(document: dict[str, Any]) -> ObservedNetwork:
+    configurations = (document.get("IPAM") or {}).get("Config") or []
+    return ObservedNetwork(
+        id=document["Id"],
+        name=document["Name"],
+        subnets=tuple(entry["Subnet"] for entry in configurations if "Subnet" in entry),
+        internal=bool(document.get("Internal")),
+        managed=MANAGED_LABEL in (document.get("Labels") or {}),
+    )

@@ -1,0 +1,118 @@
+"""One look at one server: files, Docker, certificate and our own record, all asked for at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from ez_homelab.errors import PrerequisiteError, UnreachableError
+from ez_homelab.hosts import Command
+from ez_homelab.observe import docker
+from ez_homelab.observe.observed import AppliedRecord, ObservedCertificate, ObservedServer, Unknown
+from ez_homelab.render.desired import MARKER, STATE_FOLDER
+from ez_homelab.tls.authority import read_authority
+from ez_homelab.tls.served import read_served
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ez_homelab.hosts import FileState, Host
+    from ez_homelab.observe.observed import ObservedContainer, ObservedNetwork
+    from ez_homelab.render.desired import DesiredServer
+
+APPLIED_RECORD = f"{STATE_FOLDER}/applied.json"
+AUTHORITY_CERTIFICATE = f"{STATE_FOLDER}/tls/ca.crt"
+LIST_ROUTES = Command(("ip", "-4", "route", "show"), changes=False, timeout=20)
+
+
+async def look(
+    host: Host, desired: DesiredServer, now: Callable[[], datetime] | None = None
+) -> ObservedServer | Unknown:
+    """What is on the server now, or `Unknown` with the reason where it cannot be reached.
+
+    Raises `PrerequisiteError` where the server answers and has no Docker engine to ask.
+    """
+    at = now() if now else datetime.now(UTC)
+    try:
+        return await _look(host, desired, at)
+    except UnreachableError as error:
+        return Unknown(host.name, error.what, at)
+
+
+async def _look(host: Host, desired: DesiredServer, at: datetime) -> ObservedServer:
+    (applied, files), containers, networks, images, certificate, routes = await asyncio.gather(
+        _files(host, desired),
+        _containers(host),
+        _networks(host),
+        _ask(host, docker.LIST_IMAGES),
+        _certificate(host, desired),
+        host.run(LIST_ROUTES),
+    )
+    return ObservedServer(
+        name=host.name,
+        at=at,
+        files=files,
+        foreign_stacks=await _foreign_stacks(host, desired, files),
+        containers=containers,
+        networks=networks,
+        images=docker.parse_images(images),
+        routed_subnets=parse_routes(routes.stdout),
+        certificate=certificate,
+        applied=applied,
+    )
+
+
+def parse_routes(output: str) -> tuple[str, ...]:
+    """The subnets the server already routes somewhere (`ip -4 route show`), for choosing ours beside them."""
+    first_words = (line.split()[0] for line in output.splitlines() if line.strip())
+    return tuple(word for word in first_words if "/" in word)
+
+
+def parse_applied(content: bytes | None) -> AppliedRecord:
+    """Our record of earlier applies; an empty one where there is none."""
+    if not content:
+        return AppliedRecord()
+    files = json.loads(content).get("files", {})
+    return AppliedRecord({path: tuple(hashes) for path, hashes in files.items()})
+
+
+async def _files(host: Host, desired: DesiredServer) -> tuple[AppliedRecord, dict[str, FileState | None]]:
+    applied = parse_applied(await host.read(APPLIED_RECORD))
+    return applied, await host.states(sorted({file.path for file in desired.files} | applied.files.keys()))
+
+
+async def _foreign_stacks(host: Host, desired: DesiredServer, states: dict[str, FileState | None]) -> tuple[str, ...]:
+    """Stack folders that hold files and not our marker: somebody else's, never written."""
+    unmarked = [stack for stack in desired.stacks if states.get(f"{stack.folder}/{MARKER}") is None]
+    contents = [await host.list_files(stack.folder) for stack in unmarked]
+    return tuple(stack.name for stack, files in zip(unmarked, contents, strict=True) if files)
+
+
+async def _containers(host: Host) -> tuple[ObservedContainer, ...]:
+    ids = docker.parse_ids(await _ask(host, docker.LIST_CONTAINERS))
+    return docker.parse_containers((await host.run(docker.inspect_containers(ids))).stdout) if ids else ()
+
+
+async def _networks(host: Host) -> tuple[ObservedNetwork, ...]:
+    ids = docker.parse_ids(await _ask(host, docker.LIST_NETWORKS))
+    return docker.parse_networks((await host.run(docker.inspect_networks(ids))).stdout) if ids else ()
+
+
+async def _certificate(host: Host, desired: DesiredServer) -> ObservedCertificate:
+    served, authority = await asyncio.gather(host.read(desired.certificate.path), host.read(AUTHORITY_CERTIFICATE))
+    return ObservedCertificate(read_served(served), read_authority(authority) if authority else None)
+
+
+async def _ask(host: Host, question: Command) -> str:
+    completed = await host.run(question)
+    if completed.ok:
+        return completed.stdout
+    missing = completed.status == 127
+    raise PrerequisiteError(
+        f"Docker is not {'installed' if missing else 'running'} on {host.name}",
+        evidence=completed.last_line,
+        cause="the server was never set up, or its Docker engine was stopped",
+        fix="ez-homelab up" if missing else "ez-homelab doctor",
+    )

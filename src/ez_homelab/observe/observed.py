@@ -1,0 +1,109 @@
+"""What one look at a server found. "Could not look" is a value of its own and never reads as "is not there"."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from ez_homelab.render.desired import FINGERPRINT_LABEL, PublishedPort
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from ez_homelab.hosts import FileState
+    from ez_homelab.tls.authority import AuthorityFacts
+    from ez_homelab.tls.certificate import CertificateFacts, DamagedCertificate
+
+ContainerState = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
+Health = Literal["none", "starting", "healthy", "unhealthy"]
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedContainer:
+    """One container of the server's Docker engine, ours or not."""
+
+    id: str
+    name: str
+    image: str
+    image_id: str
+    state: ContainerState
+    health: Health
+    exit_code: int
+    out_of_memory: bool
+    error: str
+    restarts: int
+    started_at: str
+    networks: Mapping[str, str]
+    published: tuple[PublishedPort, ...]
+    labels: Mapping[str, str]
+
+    @property
+    def fingerprint(self) -> str | None:
+        """The definition it was created from; None where it is not ours."""
+        return self.labels.get(FINGERPRINT_LABEL)
+
+    @property
+    def project(self) -> str | None:
+        """The Compose project (our stack) it belongs to."""
+        return self.labels.get("com.docker.compose.project")
+
+    @property
+    def well(self) -> bool:
+        """Whether it runs and, where it has a health check, passes it."""
+        return self.state == "running" and self.health in ("none", "healthy")
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedNetwork:
+    """One Docker network."""
+
+    id: str
+    name: str
+    subnets: tuple[str, ...]
+    internal: bool
+    managed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedCertificate:
+    """The certificate that Traefik is given, and the lab's authority; None where there is none yet."""
+
+    served: CertificateFacts | DamagedCertificate | None
+    authority: AuthorityFacts | None
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedRecord:
+    """What earlier applies wrote: for each path the hashes we ever left there and may still find."""
+
+    files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedServer:
+    """One server at one moment (`at`, in UTC)."""
+
+    name: str
+    at: datetime
+    files: Mapping[str, FileState | None]
+    foreign_stacks: tuple[str, ...]
+    containers: tuple[ObservedContainer, ...]
+    networks: tuple[ObservedNetwork, ...]
+    images: Mapping[str, str]
+    routed_subnets: tuple[str, ...]
+    certificate: ObservedCertificate
+    applied: AppliedRecord
+
+    def container(self, name: str) -> ObservedContainer | None:
+        """The container of that name."""
+        return next((container for container in self.containers if container.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A server that could not be looked at, why, and since when nothing is known of it."""
+
+    name: str
+    reason: str
+    at: datetime

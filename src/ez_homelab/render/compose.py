@@ -1,0 +1,249 @@
+"""A stack as a Compose project: the text that Dockge shows, and the services as the planner sees them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from ez_homelab.render import traefik
+from ez_homelab.render.desired import FINGERPRINT_LABEL, DesiredService
+from ez_homelab.render.merge import merged
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from ez_homelab.catalog.compose_fragment import ComposeService, Healthcheck, Mount
+    from ez_homelab.catalog.supplies import Limits
+    from ez_homelab.render.core import Extras
+    from ez_homelab.render.desired import DesiredFile
+    from ez_homelab.render.instance import Instance
+    from ez_homelab.route import Route
+
+CPU_PERIOD = 100_000
+"""Microseconds in which `cpu_quota` may be used up (the kernel's usual period)."""
+
+DEFAULT_STOP_SECONDS = 10
+"""How long Docker waits for a container to end before it kills it."""
+
+SPARE_SECONDS = 30.0
+"""What a slow machine gets on top of the time that an app's own health figures allow for its start."""
+
+_VARIABLE = re.compile(r"(?<!\$)\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+class ServiceWriter:
+    """Writes one service of one instance, once."""
+
+    def __init__(
+        self,
+        instance: Instance,
+        name: str,
+        *,
+        route: Route | None,
+        extras: Extras,
+        files: Mapping[str, Sequence[DesiredFile]],
+        variables: Mapping[str, str],
+    ) -> None:
+        self._instance = instance
+        self._name = name
+        self._source: ComposeService = instance.app.compose.services[name]
+        self._is_main = name == instance.main_service
+        self._route = route if self._is_main else None
+        self._extras = extras
+        self._files = files
+        self._variables = variables
+
+    def compose(self) -> dict[str, Any]:
+        """The service as it stands in compose.yaml."""
+        labels = self._definition.get("labels", {})
+        wired = self._definition | {"networks": self._network_entries([*self.networks, *self._live_networks])}
+        return wired | {"labels": {**labels, FINGERPRINT_LABEL: self.fingerprint}}
+
+    @property
+    def networks(self) -> list[str]:
+        """The networks that the container is made with."""
+        edge = [self._route.edge_network] if self._route else []
+        private = [self._instance.private_network] if self._instance.private_network else []
+        joined = self._instance.app.manifest.network.join if self._is_main else ()
+        extra = self._extras.networks if self._is_main else ()
+        return list(dict.fromkeys([*edge, *private, *joined, *extra]))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Names everything whose change needs a new container; networks joined while it runs are not part of it."""
+        definition = self._definition | {"networks": self._network_entries(self.networks)}
+        facts = [definition, self._used_variables(definition), self._content_read_at_start()]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def container(self) -> str:
+        """The container's name, and the service's in the stack."""
+        return self._instance.container(self._name)
+
+    def desired(self) -> DesiredService:
+        """The service as the planner and the executor see it."""
+        health = self._source.healthcheck
+        return DesiredService(
+            stack=self._instance.stack,
+            name=self.container,
+            app=self._instance.name,
+            image=self._instance.image_of(self._name),
+            fingerprint=self.fingerprint,
+            networks=tuple(self.networks),
+            live_networks=tuple(self._live_networks),
+            depends_on=tuple(self._depends_on()),
+            published=self._extras.published if self._is_main else (),
+            reserved_memory=self._limits.memory.reserve,
+            ready_within=_ready_within(health) if health else SPARE_SECONDS,
+            expected_downtime=_usual_downtime(health),
+        )
+
+    @property
+    def _live_networks(self) -> list[str]:
+        return [*self._extras.live_networks] if self._is_main else []
+
+    @property
+    def _limits(self) -> Limits:
+        resources = self._instance.app.manifest.resources
+        return resources.services.get(self._name, resources)
+
+    @cached_property
+    def _definition(self) -> dict[str, Any]:
+        definition = {
+            "image": self._instance.image_of(self._name),
+            "container_name": self.container,
+            "restart": "unless-stopped",
+            **self._program(),
+            **self._rights(),
+            "environment": self._environment(),
+            "volumes": [self._mount(mount) for mount in self._source.volumes],
+            "ports": [f"{port.address}:{port.port}:{port.port}/{port.protocol}" for port in self._ports()],
+            "depends_on": {name: {"condition": condition} for name, condition in self._depends_on().items()},
+            "healthcheck": _healthcheck(self._source.healthcheck),
+            **self._bounds(),
+            "logging": {"driver": "json-file", "options": {"max-size": "10m", "max-file": "3"}},
+            "labels": traefik.labels(self._route) if self._route else {},
+        }
+        kept = {key: value for key, value in definition.items() if value not in (None, {}, [], (), False)}
+        services: Any = self._instance.override.get("services", {})
+        return merged(kept, services.get(self._name, {}))
+
+    def _ports(self) -> Iterable[Any]:
+        return self._extras.published if self._is_main else ()
+
+    def _program(self) -> dict[str, Any]:
+        source = self._source
+        grace = source.stop_grace_period
+        return {
+            "user": source.user,
+            "entrypoint": _words(source.entrypoint),
+            "command": _words(source.command),
+            "init": source.init,
+            "stop_grace_period": f"{grace}s" if grace else None,
+        }
+
+    def _rights(self) -> dict[str, Any]:
+        source = self._source
+        return {
+            "cap_drop": [*source.cap_drop],
+            "cap_add": [*source.cap_add],
+            "security_opt": [*source.security_opt],
+            "read_only": source.read_only,
+            "tmpfs": [*source.tmpfs],
+            "shm_size": source.shm_size,
+            "pid": source.pid,
+            "devices": [*source.devices],
+        }
+
+    def _environment(self) -> dict[str, str]:
+        # What a person writes is meant literally; `$` would start a variable for Compose.
+        own = {name: value.replace("$", "$$") for name, value in self._instance.settings.environment.items()}
+        return {**self._source.environment, **(own if self._is_main else {})}
+
+    def _bounds(self) -> dict[str, Any]:
+        limits, wished = self._limits, self._instance.settings.limits
+        cpus = float(wished.cpus) if wished.cpus else limits.cpu.limit
+        return {
+            "mem_limit": wished.memory.lower() if wished.memory else limits.memory.limit,
+            "mem_reservation": limits.memory.reserve,
+            # Not `cpus`: Docker refuses more of them than the machine has, so a limit of 2 would not start on one core.
+            "cpu_period": CPU_PERIOD,
+            "cpu_quota": round(cpus * CPU_PERIOD),
+            "cpu_shares": round(limits.cpu.reserve * 1024) if limits.cpu.reserve else None,
+            "pids_limit": limits.pids.limit,
+            "blkio_config": {"weight": limits.io.weight},
+        }
+
+    def _depends_on(self) -> dict[str, str]:
+        own: dict[str, str] = {self._instance.container(name): how for name, how in self._source.depends_on.items()}
+        return own | (dict.fromkeys(self._extras.depends_on, "service_healthy") if self._is_main else {})
+
+    def _mount(self, mount: Mount) -> dict[str, Any]:
+        entry: dict[str, Any] = {"type": "bind", "source": mount.source, "target": mount.target}
+        if mount.kind == "volume":
+            return {**entry, "type": "volume", "source": volume_key(self._instance, mount.source)}
+        if mount.kind == "file":
+            entry["source"] = f"./{self._instance.config_folder}/{mount.source}"
+        # A source that is not there is an error: an unmounted disk must never fill the root file system.
+        bind: dict[str, Any] = {"create_host_path": False}
+        if mount.propagation:
+            bind["propagation"] = mount.propagation
+        return {**entry, **({"read_only": True} if mount.read_only else {}), "bind": bind}
+
+    def _network_entries(self, networks: Iterable[str]) -> dict[str, Any]:
+        private = self._instance.private_network
+        return {name: {"aliases": [self._name]} if name == private else {} for name in networks}
+
+    def _used_variables(self, definition: dict[str, Any]) -> dict[str, str]:
+        used = set(_VARIABLE.findall(json.dumps(definition)))
+        return {name: value for name, value in self._variables.items() if name in used}
+
+    def _content_read_at_start(self) -> list[tuple[str, int, str]]:
+        """Content of mounted files that the program reads once.
+
+        Only what lies in a watched folder reaches a running program: a mounted file that is replaced by renaming stays
+        the old one inside the container.
+        """
+        watched = {file.mounted_as for file in self._instance.app.manifest.files if file.on_change == "watch"}
+        names = [mount.source for mount in self._source.volumes if mount.kind == "file" and mount.source not in watched]
+        return [(file.path, file.mode, file.sha256) for name in names for file in self._files.get(name, ())]
+
+
+def volume_key(instance: Instance, volume: str) -> str:
+    """A volume's name, in compose.yaml and for Docker: the instance's, so that it survives a move between stacks."""
+    return f"{instance.name}-{volume}"
+
+
+def project(name: str, services: dict[str, Any], volumes: Iterable[str]) -> dict[str, Any]:
+    """The whole Compose project. Networks are made before it and outlive it, so that stacks can share them."""
+    networks = sorted({network for service in services.values() for network in service["networks"]})
+    document: dict[str, Any] = {"name": name, "services": services}
+    document["networks"] = {network: {"external": True} for network in networks}
+    if named := sorted(volumes):
+        document["volumes"] = {volume: {"name": volume} for volume in named}
+    return document
+
+
+def _words(value: str | tuple[str, ...] | None) -> str | list[str] | None:
+    return [*value] if isinstance(value, tuple) else value
+
+
+def _healthcheck(health: Healthcheck | None) -> dict[str, Any] | None:
+    if health is None:
+        return None
+    times = {"interval": health.interval, "timeout": health.timeout, "start_period": health.start_period}
+    seconds = {name: f"{value}s" for name, value in times.items() if value is not None}
+    return {"test": [*health.test], **seconds, "retries": health.retries}
+
+
+def _ready_within(health: Healthcheck) -> float:
+    looks = (health.retries or 3) * ((health.interval or 30) + (health.timeout or 30))
+    return float((health.start_period or 0) + looks) + SPARE_SECONDS
+
+
+def _usual_downtime(health: Healthcheck | None) -> float:
+    """Docker first looks at a new container's health when one interval has passed; stopping usually takes seconds."""
+    return 2.0 + float((health.interval if health else 0) or 0)

@@ -1,0 +1,145 @@
+"""What a lab should be, as values: the output of `render`, the input of `plan`, `apply` and `verify`."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ez_homelab.route import Route
+
+STACKS_FOLDER = "/opt/stacks"
+STATE_FOLDER = "/var/lib/ez-homelab"
+MARKER = ".ez-homelab"
+FINGERPRINT_LABEL = "ez-homelab.fingerprint"
+MANAGED_LABEL = "ez-homelab.managed"
+
+ImageSource = Literal["registry", "packages"]
+
+
+@dataclass(frozen=True)
+class DesiredFile:
+    """A file with its whole content, its mode and its owner."""
+
+    path: str
+    content: bytes
+    mode: int = 0o644
+    uid: int = 0
+    gid: int = 0
+
+    @cached_property
+    def sha256(self) -> str:
+        """The content's SHA-256 in hex."""
+        return hashlib.sha256(self.content).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredImage:
+    """An image that must be on the server before a service can start."""
+
+    reference: str
+    app: str
+    source: ImageSource
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredNetwork:
+    """A Docker network; its subnet is chosen by the plan, which knows what is taken."""
+
+    name: str
+    internal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedPort:
+    """A port of the server that a container answers on."""
+
+    address: str
+    port: int
+    protocol: str = "tcp"
+
+    def __str__(self) -> str:
+        return f"{self.address}:{self.port}/{self.protocol}"
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredService:
+    """One container.
+
+    `fingerprint` covers everything whose change needs a new container: its definition, its image, and the content of
+    the mounted files that it reads only at its start. `live_networks` are joined and left while it runs.
+    `ready_within` is how long it may take to become healthy, `expected_downtime` what a new container usually costs
+    (both in seconds).
+    """
+
+    stack: str
+    name: str
+    app: str
+    image: str
+    fingerprint: str
+    networks: tuple[str, ...]
+    live_networks: tuple[str, ...] = ()
+    depends_on: tuple[str, ...] = ()
+    published: tuple[PublishedPort, ...] = ()
+    reserved_memory: int = 0
+    ready_within: float = 60.0
+    expected_downtime: float = 10.0
+
+    @property
+    def key(self) -> str:
+        """The service's name as people read it."""
+        return f"{self.stack}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredStack:
+    """A Compose project in a folder of its own."""
+
+    name: str
+    services: tuple[DesiredService, ...]
+
+    @property
+    def folder(self) -> str:
+        """Where its files lie on the server."""
+        return f"{STACKS_FOLDER}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredCertificate:
+    """The names the server's certificate must be good for, and the file Traefik watches for it."""
+
+    path: str
+    names: tuple[str, ...]
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredServer:
+    """Everything one server should have."""
+
+    name: str
+    files: tuple[DesiredFile, ...]
+    images: tuple[DesiredImage, ...]
+    networks: tuple[DesiredNetwork, ...]
+    stacks: tuple[DesiredStack, ...]
+    certificate: DesiredCertificate
+
+    @property
+    def services(self) -> tuple[DesiredService, ...]:
+        """All services of all stacks, in the order in which they are declared."""
+        return tuple(service for stack in self.stacks for service in stack.services)
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """The whole lab as it should be. `warnings` are plain sentences for the person who wrote the lab file."""
+
+    domain: str
+    servers: Mapping[str, DesiredServer]
+    routes: tuple[Route, ...]
+    warnings: tuple[str, ...] = field(default=())

@@ -1,0 +1,71 @@
+"""Configuration files: an app's own from the catalog (templates through jinja2), and those the platform writes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ez_homelab.errors import CatalogError, Fault
+from ez_homelab.render import targets, traefik
+from ez_homelab.render.desired import STACKS_FOLDER, DesiredFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from ez_homelab.catalog.supplies import ConfigFile
+    from ez_homelab.config.model import Lab
+    from ez_homelab.render.instance import Instance
+
+    Writer = Callable[[Instance, Sequence[Instance]], Mapping[str, bytes]]
+
+# (app, source in its service.yaml) -> what the platform writes there, by name below the mounted file or folder.
+PLATFORM_FILES: dict[tuple[str, str], Writer] = {
+    ("traefik", "traefik.yml"): lambda _instance, _all: {"": traefik.install_file()},
+    ("traefik", "dynamic/"): lambda _instance, _all: {"middlewares.yml": traefik.middlewares_file()},
+    ("prometheus", "targets/"): targets.target_files,
+}
+
+
+def config_files(lab: Lab, instance: Instance, instances: Sequence[Instance]) -> dict[str, list[DesiredFile]]:
+    """The instance's files, by the name under which its compose.yaml mounts them."""
+    return {file.mounted_as: list(_files(lab, instance, file, instances)) for file in instance.app.manifest.files}
+
+
+def _files(lab: Lab, instance: Instance, file: ConfigFile, instances: Sequence[Instance]) -> Iterator[DesiredFile]:
+    folder = f"{STACKS_FOLDER}/{instance.stack}/{instance.config_folder}"
+    uid, gid = map(int, file.target_user.split(":")) if file.target_user else (0, 0)
+    mode = 0o600 if file.target_user else 0o644
+    for name, content in _contents(lab, instance, file, instances).items():
+        path = "/".join(part for part in (folder, file.mounted_as, name) if part)
+        yield DesiredFile(path, content, mode, uid, gid)
+
+
+def _contents(lab: Lab, instance: Instance, file: ConfigFile, instances: Sequence[Instance]) -> Mapping[str, bytes]:
+    if file.rendered:
+        return PLATFORM_FILES[instance.app.id, file.source](instance, instances)
+    if not file.is_folder:
+        return {"": _content(lab, instance, file.source)}
+    names = [name for name in instance.app.files if name.startswith(file.source)]
+    return {name.removeprefix(file.source).removesuffix(".j2"): _content(lab, instance, name) for name in names}
+
+
+def _content(lab: Lab, instance: Instance, name: str) -> bytes:
+    content = instance.app.files[name]
+    return _fill_in(lab, instance, name, content) if name.endswith(".j2") else content
+
+
+def _fill_in(lab: Lab, instance: Instance, name: str, template: bytes) -> bytes:
+    from jinja2 import StrictUndefined, TemplateError
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    # Sandboxed, because a lab's own catalog may come from somebody else.
+    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
+    values = {"domain": lab.domain, "timezone": lab.timezone, "app": instance.name, "server": instance.server}
+    try:
+        return environment.from_string(template.decode()).render(values).encode()
+    except TemplateError as error:
+        path = str(instance.app.folder / "files" / name)
+        fault = Fault(path, getattr(error, "lineno", 0) or 0, 1, error.message or type(error).__name__)
+        known = ", ".join(values)
+        raise CatalogError(
+            f"a template of {instance.app.id} cannot be filled in", (fault,), fix=f"known: {known}"
+        ) from None

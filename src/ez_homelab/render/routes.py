@@ -1,0 +1,51 @@
+"""Which public names the lab has, and what answers them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ez_homelab.errors import UsageError
+from ez_homelab.route import ContainerTarget, Expectation, Route
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ez_homelab.render.instance import Instance
+
+
+def make_routes(domain: str, instances: Iterable[Instance]) -> tuple[Route, ...]:
+    """One Route per app that answers browsers. Raises `UsageError` where two apps want the same name."""
+    routes = tuple(route for instance in instances if (route := _route(domain, instance)))
+    taken: dict[str, Route] = {}
+    for route in routes:
+        if other := taken.get(route.host):
+            raise UsageError(
+                f"{route.name} and {other.name} both want the name {route.host}",
+                cause="both have the same sub-domain",
+                fix=f"give one of them a `subdomain` of its own in homelab.yaml, under stacks: {route.stack}",
+            )
+        taken[route.host] = route
+    return routes
+
+
+def _route(domain: str, instance: Instance) -> Route | None:
+    web = instance.app.manifest.web
+    if web is None or web.exposure == "none":
+        return None
+    health = instance.app.manifest.health
+    return Route(
+        name=instance.name,
+        title=instance.app.manifest.name,
+        host=f"{_subdomain(instance)}.{domain}",
+        server=instance.server,
+        stack=instance.stack,
+        target=ContainerTarget(instance.container(web.service), web.port, web.scheme),
+        expectation=Expectation(health.path, health.expect_status),
+    )
+
+
+def _subdomain(instance: Instance) -> str:
+    web = instance.app.manifest.web
+    # The app's usual name belongs to the instance that carries the app's own name; a second one goes by its own.
+    usual = web.subdomain if web and instance.name == instance.app.id else None
+    return instance.settings.subdomain or usual or instance.name

@@ -1,0 +1,48 @@
+"""What an app may ask for that this version does not give. It is refused with the reason, never ignored."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ez_homelab.errors import UsageError
+from ez_homelab.render.core import CORE_APPS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ez_homelab.catalog.app import App
+    from ez_homelab.render.instance import Instance
+
+
+def require_support(instance: Instance) -> None:
+    """Raises `UsageError` where the app needs something that this version cannot give it."""
+    missing = [*_missing(instance.app), *_publishing(instance.app)]
+    if missing:
+        raise UsageError(
+            f"the app {instance.app.id} cannot run yet: {'; '.join(missing)}",
+            cause="this version of EZ-Homelab does not give apps that",
+            fix=f"remove {instance.name} from homelab.yaml",
+        )
+
+
+def _missing(app: App) -> Iterator[str]:
+    manifest = app.manifest
+    if manifest.status == "disabled":
+        yield f"it is disabled in the catalog ({manifest.notes or manifest.replaced_by})"
+    if manifest.secrets:
+        yield "it needs generated secrets"
+    if manifest.inputs:
+        yield "it asks questions at install"
+    if manifest.network.egress == "vpn":
+        yield "it needs a VPN"
+    if manifest.network.egress == "none" and manifest.network.join:
+        yield "it wants no way out and joins networks that have one"
+    if manifest.web and manifest.web.target == "host":
+        yield "it answers on the server's own network"
+    if manifest.web and manifest.web.extra_routes:
+        yield "it has more than one public name"
+
+
+def _publishing(app: App) -> Iterator[str]:
+    if app.manifest.network.publish and app.id not in CORE_APPS:
+        yield "it publishes ports of the server"

@@ -1,0 +1,119 @@
+"""Traefik's own configuration: the install file it reads at its start, and the files it watches.
+
+Keys as of Traefik 3.7 (https://doc.traefik.io/traefik/v3.7/). What each router and service is comes from the Routes:
+by Docker labels, because everything that runs today is a container on an edge network of its own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ez_homelab.render.text import yaml_file
+
+if TYPE_CHECKING:
+    from ez_homelab.route import Route
+
+DYNAMIC_FOLDER = "/etc/traefik/dynamic"
+SOCKET_PROXY_NETWORK = "socket-proxy"
+SHARED_NETWORKS = ("traefik-network", "homelab-network", "media-network")
+
+# What identifies a signed-in person to an app. Nobody outside may say it (see aliasHeadersStrategy for the other
+# spellings), so it is taken off every request before any router sees it.
+IDENTITY_HEADERS = ("Remote-User", "Remote-Groups", "Remote-Email", "Remote-Name")
+
+# Mozilla's "intermediate" list without the CBC suites; TLS 1.3 suites are not configurable in Go.
+CIPHER_SUITES = (
+    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+    "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+    "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+    "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+)
+
+
+def install_file() -> bytes:
+    """traefik.yml: entrypoints, providers, API. Its change needs a new container."""
+    return yaml_file(
+        {
+            "global": {"checkNewVersion": False, "sendAnonymousUsage": False},
+            "log": {"level": "INFO"},
+            "accessLog": {"format": "json", "filters": {"statusCodes": ["400-599"]}},
+            "entryPoints": {"web": _web(), "websecure": _websecure(), "traefik": {"address": "127.0.0.1:8080"}},
+            "providers": {
+                "providersThrottleDuration": "100ms",
+                "docker": {
+                    "endpoint": "tcp://docker-socket-proxy:2375",
+                    "exposedByDefault": False,
+                    "network": "traefik-network",
+                    "allowEmptyServices": True,
+                },
+                "file": {"directory": DYNAMIC_FOLDER, "watch": True},
+            },
+            # Both answer on 127.0.0.1 inside Traefik's own network namespace only: no app and no browser reaches them.
+            "api": {"insecure": True, "dashboard": False},
+            "ping": {"entryPoint": "traefik"},
+        },
+        "Traefik's install file",
+    )
+
+
+def _web() -> dict[str, object]:
+    redirection = {"entryPoint": {"to": "websecure", "scheme": "https", "permanent": True}}
+    return {"address": ":80", "http": {"redirections": redirection}}
+
+
+def _websecure() -> dict[str, object]:
+    return {
+        "address": ":443",
+        "asDefault": True,
+        # Traefik's default of a minute cuts large uploads on slow lines.
+        "transport": {"respondingTimeouts": {"readTimeout": "10m"}},
+        "http": {
+            "tls": {},
+            "middlewares": ["security-headers@file", "no-forged-identity@file"],
+            # Remote_User and Remote.User read as Remote-User in many apps (facts measured on 3.7.15).
+            "aliasHeadersStrategy": "delete",
+        },
+    }
+
+
+def middlewares_file() -> bytes:
+    """What every request through `websecure` passes, and how TLS is spoken."""
+    return yaml_file(
+        {
+            "http": {
+                "middlewares": {
+                    "security-headers": {"headers": _security_headers()},
+                    "no-forged-identity": {
+                        "headers": {"customRequestHeaders": dict.fromkeys(IDENTITY_HEADERS, "")},
+                    },
+                }
+            },
+            "tls": {"options": {"default": {"minVersion": "VersionTLS12", "cipherSuites": [*CIPHER_SUITES]}}},
+        },
+        "what every request passes, and how TLS is spoken",
+    )
+
+
+def _security_headers() -> dict[str, object]:
+    # No HSTS: a browser would remember it for a name whose certificate only this lab's own authority signs.
+    return {
+        "contentTypeNosniff": True,
+        "frameDeny": False,
+        "customFrameOptionsValue": "SAMEORIGIN",
+        "referrerPolicy": "strict-origin-when-cross-origin",
+        "customResponseHeaders": {"Server": "", "X-Powered-By": ""},
+    }
+
+
+def labels(route: Route) -> dict[str, str]:
+    """The Docker labels by which a container advertises its route: enable, rule, port and network, never policy."""
+    service = f"traefik.http.services.{route.name}.loadbalancer.server"
+    told = {
+        "traefik.enable": "true",
+        "traefik.docker.network": route.edge_network,
+        f"traefik.http.routers.{route.name}.rule": route.rule,
+        f"{service}.port": str(route.target.port),
+    }
+    return told | ({f"{service}.scheme": route.target.scheme} if route.target.scheme != "http" else {})

@@ -1,0 +1,67 @@
+"""Dials a server's own address with the right SNI and Host, as a browser would that had resolved the name."""
+
+from __future__ import annotations
+
+import ssl
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import httpx
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+TIMEOUT = 15.0
+"""Seconds for one answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back: the status and the Location header, or why nothing did (`status` 0)."""
+
+    status: int
+    location: str = ""
+    problem: str = ""
+
+    def __str__(self) -> str:
+        if not self.status:
+            return self.problem
+        return f"{self.status} -> {self.location}" if self.location else str(self.status)
+
+
+class Dialer:
+    """Asks one server for any name."""
+
+    def __init__(self, client: httpx.AsyncClient, address: str) -> None:
+        self._client = client
+        self._address = address
+
+    async def get(self, url: str) -> Answer:
+        """The answer to a GET of the URL; redirects not followed, the certificate checked against the authority."""
+        wanted = httpx.URL(url)
+        request = self._client.build_request(
+            "GET",
+            wanted.copy_with(host=self._address),
+            headers={"Host": wanted.netloc.decode(), "Accept": "text/html,*/*"},
+            extensions={"sni_hostname": wanted.host},
+        )
+        try:
+            response = await self._client.send(request)
+        except httpx.HTTPError as error:
+            return Answer(0, problem=_reason(error))
+        return Answer(response.status_code, response.headers.get("Location", ""))
+
+
+@asynccontextmanager
+async def dialer(address: str, authority_pem: bytes) -> AsyncIterator[Dialer]:
+    """A dialer for the server at `address` that trusts this authority and no other."""
+    trust = ssl.create_default_context(cadata=authority_pem.decode())
+    # The proxy settings of whoever runs this must not come between us and the server.
+    async with httpx.AsyncClient(verify=trust, timeout=TIMEOUT, trust_env=False, follow_redirects=False) as client:
+        yield Dialer(client, address)
+
+
+def _reason(error: httpx.HTTPError) -> str:
+    text = str(error) or type(error).__name__
+    return f"no answer: {text}"

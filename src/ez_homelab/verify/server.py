@@ -1,0 +1,87 @@
+"""The proof of one server: its certificate, names nobody declared, what listens, what its Traefik routes."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from ez_homelab.hosts import Command
+from ez_homelab.tls.certificate import CertificateFacts
+from ez_homelab.verify.proof import Check, failed, judged, passed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ez_homelab.hosts import Host
+    from ez_homelab.observe import ObservedServer
+    from ez_homelab.render.desired import DesiredServer
+    from ez_homelab.route import Route
+    from ez_homelab.verify.dial import Dialer
+
+UNDECLARED = "nobody-declared-this"
+
+ASK_ROUTERS = Command(
+    ("docker", "exec", "traefik", "wget", "-q", "-O", "-", "http://127.0.0.1:8080/api/http/routers?per_page=10000"),
+    changes=False,
+    timeout=30,
+)
+
+
+def prove_certificate(found: ObservedServer) -> Check:
+    """That the certificate is there and for how long. (That it is accepted is part of every route's answer.)"""
+    served = found.certificate.served
+    if not isinstance(served, CertificateFacts):
+        return failed("lab", "certificate", "there is none" if served is None else f"damaged: {served.why}")
+    days = (served.not_after - found.at).days
+    return judged("lab", "certificate", days >= 0, f"{', '.join(served.names)}: {days} days left")
+
+
+async def prove_undeclared_name(domain: str, dialer: Dialer) -> list[Check]:
+    """That a name nobody declared leads to no app."""
+    answer = await dialer.get(f"https://{UNDECLARED}.{domain}/")
+    return [judged("lab", "unknown names get 404", answer.status == 404, str(answer))]
+
+
+def prove_listening(server: DesiredServer, found: ObservedServer) -> Iterator[Check]:
+    """That our containers publish the declared ports and no other, and which ports other containers publish."""
+    expected = {port for service in server.services for port in service.published}
+    ours = [container for container in found.containers if container.fingerprint]
+    published = {port for container in ours if container.state == "running" for port in container.published}
+    surplus, lacking = published - expected, expected - published
+    claim = "nothing unexpected listens"
+    if surplus or lacking:
+        evidence = [f"unexpected: {', '.join(sorted(map(str, surplus)))}"] * bool(surplus)
+        evidence += [f"not listening: {', '.join(sorted(map(str, lacking)))}"] * bool(lacking)
+        yield failed("lab", claim, "; ".join(evidence))
+    else:
+        yield passed("lab", claim, f"only {', '.join(sorted(map(str, expected)))}")
+    for container in found.containers:
+        if container.published and not container.fingerprint:
+            ports = ", ".join(map(str, container.published))
+            yield Check("lab", claim, "note", f"{container.name}, not of this lab, publishes {ports}")
+
+
+async def prove_routers(host: Host, routes: Iterable[Route]) -> list[Check]:
+    """That every router Traefik knows is a Route, and every Route a router; hand-made ones are named."""
+    completed = await host.run(ASK_ROUTERS)
+    if not completed.ok:
+        return [failed("lab", "no unknown router", f"Traefik's API did not answer: {completed.last_line}")]
+    return list(judge_routers(json.loads(completed.stdout), routes))
+
+
+def judge_routers(routers: list[dict[str, Any]], routes: Iterable[Route]) -> Iterator[Check]:
+    """The rows for what Traefik's `/api/http/routers` lists (Traefik 3.7)."""
+    declared = {f"{route.name}@docker": route for route in routes}
+    known = {router["name"]: router for router in routers if router["provider"] != "internal"}
+    lacking = sorted(declared.keys() - known.keys())
+    broken = [f"{name} is {router.get('status')}" for name, router in known.items() if _broken(router)]
+    wrong = [f"{name} answers {known[name]['rule']}" for name, route in declared.items()
+             if name in known and known[name]["rule"] != route.rule]  # fmt: skip
+    faults = [*(f"{name} is missing" for name in lacking), *broken, *wrong]
+    yield judged("lab", "no unknown router", not faults, "; ".join(faults) or f"{len(declared)} routers, all declared")
+    for name in sorted(known.keys() - declared.keys()):
+        yield Check("lab", "no unknown router", "note", f"{name} is hand-made: {known[name]['rule']}")
+
+
+def _broken(router: dict[str, Any]) -> bool:
+    return router.get("status") != "enabled"
