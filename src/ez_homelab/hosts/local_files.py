@@ -13,6 +13,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import shlex
 import stat
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ TEMPORARY_PREFIX = ".ez-homelab-"
 TEMPORARY_SUFFIX = ".tmp"
 _MOST_LINKS = 40
 _REASONS = {
-    errno.ENOSPC: ("the disk is full", "see what fills it: df -h {folder}"),
+    errno.ENOSPC: ("the disk is full", "see what fills it (space, or number of files): df -h {folder}; df -i {folder}"),
     errno.EDQUOT: ("the disk quota is used up", "see what fills it: df -h {folder}"),
     errno.EROFS: ("the file system is mounted read-only", "see how it is mounted: findmnt -T {folder}"),
     errno.EACCES: ("this user may not do that", "run it as root (sudo)"),
@@ -50,7 +51,7 @@ def told_as_command_error(failed: str, path: str, host_name: str) -> Iterator[No
             f"{path} {failed} on {host_name}",
             evidence=error.strerror or str(error),
             cause=cause,
-            fix=fix.format(path=path, folder=path.rpartition("/")[0] or "/"),
+            fix=fix.format(path=shlex.quote(path), folder=shlex.quote(path.rpartition("/")[0] or "/")),
         ) from error
 
 
@@ -215,7 +216,7 @@ def _link_steps(link: int, path: str, links: int) -> list[str]:
             f"{path} is not used: a symbolic link on the way to it belongs to user {owner}",
             evidence=f"the link leads to {target}",
             cause="a program that may write there put the link there",
-            fix=f"look for it, and remove it or give it to root (chown -h): namei -l {path}",
+            fix=f"look for it, and remove it or give it to root (chown -h): namei -l {shlex.quote(path)}",
         )
     if links > _MOST_LINKS:
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)

@@ -177,7 +177,7 @@ def checked_path(path: str) -> str:
 
 
 def parents_below(path: str, top: str | None) -> list[str]:
-    """The folders above `path` that lie below `top`, the innermost first: those that `remove` may prune. `""` is the root."""
+    """The folders above `path` that lie below `top` (`""`: the root), innermost first: what `remove` may prune."""
     if top is None or not path.startswith(f"{top}/"):
         return []
     parts = path[len(top) + 1 :].split("/")[:-1]
