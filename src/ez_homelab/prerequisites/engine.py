@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ez_homelab.hosts.protocol import Completed, Host
 
 INIT_SCRIPT = "/etc/init.d/docker"
+ENGINE_PID = "/run/docker.pid"
+CONTAINERD_PID = "/run/docker/containerd/containerd.pid"
 ENGINE_LOG = "/var/log/docker.log"
 ENGINE_WAIT = 60.0
 SCRIPT_WAIT = 20.0
@@ -31,12 +33,12 @@ async def start_engine(host: Host, say: Callable[[str], None], *, systemd: bool)
     if systemd:
         await _run(host, "systemctl", "enable", "--now", "docker")
         await _wait(
-            host, say, ENGINE_WAIT, looking("journalctl", "--unit=docker", "--lines=8", "--no-pager", "--output=cat")
+            host, say, ENGINE_WAIT, looking("journalctl", "--unit=docker", "--lines=3", "--no-pager", "--output=cat")
         )
         return
     if not await _started_by_script(host, say):
         await _start_directly(host)
-        await _wait(host, say, ENGINE_WAIT, looking("tail", "--lines=8", ENGINE_LOG))
+        await _wait(host, say, ENGINE_WAIT, looking("tail", "--lines=3", ENGINE_LOG))
     say("no systemd here: if nothing on this machine starts Docker after a reboot, `./ez-homelab.sh up` does")
 
 
@@ -52,12 +54,25 @@ async def _started_by_script(host: Host, say: Callable[[str], None]) -> bool:
 
 
 async def _start_directly(host: Host) -> None:
+    await _forget_dead_engine(host)
     await _run(
         host,
         *("start-stop-daemon", "--start", "--background", "--oknodo", "--output", ENGINE_LOG),
-        *("--make-pidfile", "--pidfile", "/run/ez-homelab-dockerd.pid", "--startas", "/usr/bin/env"),
+        *("--pidfile", ENGINE_PID, "--startas", "/usr/bin/env"),
         *("--", "dockerd"),
     )
+
+
+async def _forget_dead_engine(host: Host) -> None:
+    """Remove pid files whose process is gone, another one, or dead and not yet reaped: dockerd would wait for it.
+
+    Seen in containers, where /run outlives a restart and the first process reaps nothing.
+    """
+    for path, program in ((ENGINE_PID, b"dockerd"), (CONTAINERD_PID, b"containerd")):
+        pid = (await host.read(path) or b"").decode("ascii", "replace").strip()
+        running = await host.read(f"/proc/{pid}/cmdline") if pid.isdecimal() else None
+        if not running or program not in running:
+            await host.remove(path)
 
 
 async def _run(host: Host, *argv: str) -> Completed:
@@ -86,9 +101,10 @@ async def _wait(host: Host, say: Callable[[str], None], seconds: float, log: Com
     if await _answers_within(host, say, seconds):
         return
     said = await host.run(log)
+    where = ENGINE_LOG if log.argv[0] == "tail" else "journalctl -u docker"
     raise PrerequisiteError(
         f"Docker's engine on {host.name} does not answer, {seconds:.0f} s after it was started",
         evidence=said.stdout.strip() or said.last_line,
         cause="its log says why; often a kernel without a needed module, or a container that may not run Docker",
-        fix=f"read the whole log on {host.name} ({log}), mend what it names, then run this again",
+        fix=f"read the whole log on {host.name} ({where}), mend what it names, then run this again",
     )
