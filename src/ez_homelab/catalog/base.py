@@ -91,7 +91,7 @@ FilePath = Annotated[str, _pattern("an absolute path without blanks and colons",
 Hostname = Annotated[str, _pattern("one part of a host name", r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", 63)]
 Owner = Annotated[str, _pattern('a numeric "uid:gid"', r"^[0-9]{1,9}:[0-9]{1,9}$", 19)]
 """A numeric `uid:gid`: names are not the same in every image."""
-Day = Annotated[str, _pattern("a day such as 2026-08-21", r"^20[0-9][0-9]-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$", 10)]
+Day = Annotated[str, _pattern("a day such as 2026-08-21", r"^20[0-9]{2}-(0[1-9]|1[0-2])-([0-2][0-9]|3[01])$", 10)]
 FileSource = Annotated[
     str,
     _pattern(

@@ -46,16 +46,19 @@ def did_you_mean(wrong: str, known: tuple[str, ...]) -> str:
 
 
 def model_faults(error: ValidationError, model: type[BaseModel], document: Document) -> Iterator[Fault]:
-    """The faults of one document, one for each place in it."""
+    """The faults of one document, one for each place in it.
+
+    A wrong item also fails every branch of its union and is missing from its list: only the item is told.
+    """
     found: dict[Path, dict[str, Any]] = {}
-    in_union: set[Path] = set()
+    consequences: set[Path] = set()
     for detail in error.errors(include_url=False, include_context=True):
         path, skipped = _path_in_data(detail["loc"], document.data, missing=detail["type"] == "missing")
-        if skipped:
-            in_union.add(path)
+        if skipped or detail["type"] == "too_short":
+            consequences.add(path)
         found.setdefault(path, dict(detail))
     for path, first in found.items():
-        explained_deeper = path in in_union and any(other[: len(path)] == path for other in found if other != path)
+        explained_deeper = path in consequences and any(other[: len(path)] == path for other in found if other != path)
         if not explained_deeper:
             yield _fault(path, first, model, document)
 

@@ -214,6 +214,13 @@ def _choices_have_reasons(app: App) -> Iterator[Breach]:
         yield SERVICE, ("status",), f"a {manifest.status} app says why", "add `replaced_by` or `notes`"
 
 
+def _no_way_out_means_none(app: App) -> Iterator[Breach]:
+    network = app.manifest.network
+    if network.egress == "none" and network.join:
+        message = "an app that may not reach the outside cannot join a shared network, which leads there"
+        yield SERVICE, ("network", "egress"), message, "remove one of the two"
+
+
 def _data_is_kept_whole(app: App) -> Iterator[Breach]:
     backup = app.manifest.backup
     for number, volume in enumerate(app.manifest.volumes):
@@ -271,6 +278,7 @@ RULES: tuple[Callable[[App], Iterator[Breach]], ...] = (
     _health_is_known,
     _sources_are_named,
     _choices_have_reasons,
+    _no_way_out_means_none,
     _data_is_kept_whole,
     _limits_are_sane,
     _names_are_unique,

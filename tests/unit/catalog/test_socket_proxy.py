@@ -66,7 +66,10 @@ class _Answer(BaseHTTPRequestHandler):
         self.wfile.write(b"%x\r\n%s\r\n" % (len(text), text))
         self.wfile.flush()
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_OPTIONS = _answer
+    def __getattr__(self, name: str) -> object:
+        if name.startswith("do_"):
+            return self._answer
+        raise AttributeError(name)
 
 
 class Proxy:
