@@ -6,6 +6,7 @@ Shorthand (`environment` as a list, `depends_on` as a list, a health check as te
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
@@ -42,6 +43,8 @@ WRITTEN_BY_RENDERING = {
 }
 
 
+_BEGINS_WITH_VARIABLE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}(/.*)?")
+_VOLUME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _PROPAGATIONS: tuple[Propagation, ...] = ("rslave", "rshared", "rprivate")
 
 
@@ -59,18 +62,12 @@ class Mount(Model):
     propagation: Propagation | None = None
 
 
-def _variable_end(text: str) -> int:
-    return text.index("}") + 1 if text.startswith("${") and "}" in text else 0
-
-
 def parse_mount(value: Any) -> Any:
     """The mount in `NAME:/path`, `./files/NAME:/path:ro`, `/host:/path:ro,rslave` or `${MEDIA}/x:/path`."""
     if not isinstance(value, str):
         raise PydanticCustomError("mount", "is not a mount: write SOURCE:/path or SOURCE:/path:ro")
-    start = _variable_end(value)
-    source, _, rest = value[start:].partition(":")
+    source, _, rest = value.partition(":")
     target, _, options = rest.partition(":")
-    source = value[:start] + source
     words = options.split(",") if options else []
     propagation = next((word for word in _PROPAGATIONS if word in words), None)
     if not target.startswith("/") or set(words) - {"ro", "rw", *_PROPAGATIONS}:
@@ -84,12 +81,14 @@ def _kind_and_source(source: str) -> tuple[Any, str]:
         raise PydanticCustomError("mount", "leads out of its folder: `..` is not allowed in a mount")
     if source.startswith("./files/") and len(source) > len("./files/"):
         return "file", source.removeprefix("./files/").rstrip("/")
-    if source.startswith("${"):
+    if _BEGINS_WITH_VARIABLE.fullmatch(source):
         return "variable", source
     if source.startswith("/"):
         return "host", source
     if source.startswith("."):
         raise PydanticCustomError("mount", "is not below ./files/: other folders of the app are not mounted")
+    if not _VOLUME.fullmatch(source):
+        raise PydanticCustomError("mount", "has a source that is neither a path nor the name of a volume")
     return "volume", source
 
 

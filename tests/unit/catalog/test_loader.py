@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -171,3 +172,13 @@ def test_any_value_at_any_key_is_loaded_or_refused(
         node[key] = data.draw(yaml_values)
         break
     load_with(json.dumps(document), name, tmp_path_factory.getbasetemp())
+
+
+def test_the_app_in_the_guide_is_sound(tmp_path: Path) -> None:
+    guide = (HERE.parents[2] / "docs/guides/write-an-app.md").read_text()
+    parts = re.findall(r"`catalog/(notice-board/[\w./]+)`:\n\n```\w+\n(.*?)```", guide, re.DOTALL)
+    for name, text in parts:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    app = load_app(tmp_path / "notice-board")
+    assert list(app.files) == ["www/index.html"]

@@ -47,7 +47,7 @@ def test_what_is_no_size_is_refused(value: object) -> None:
         ("./files/a/:/a:ro", Mount(kind="file", source="a", target="/a", read_only=True)),
         ("/:/host:ro,rslave", Mount(kind="host", source="/", target="/host", read_only=True, propagation="rslave")),
         ("${MEDIA}/films:/films", Mount(kind="variable", source="${MEDIA}/films", target="/films")),
-        ("${DATA:-x}:/y:rw", Mount(kind="variable", source="${DATA:-x}", target="/y")),
+        ("${DATA}:/y:rw", Mount(kind="variable", source="${DATA}", target="/y")),
     ],
 )
 def test_a_mount_has_a_kind(text: str, mount: Mount) -> None:
@@ -55,7 +55,20 @@ def test_a_mount_has_a_kind(text: str, mount: Mount) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["data", "data:", "data:relative", "data:/x:rx", "./x:/y", "${A}/../b:/y", ":/", "a:b:/c"]
+    "text",
+    [
+        "data",
+        "data:",
+        "data:relative",
+        "data:/x:rx",
+        "./x:/y",
+        "${A}/../b:/y",
+        ":/",
+        "a:b:/c",
+        "${A:-..}:/y",
+        "${A}b:/y",
+        "A:/b",
+    ],
 )
 def test_what_is_no_mount_is_refused(text: str) -> None:
     with pytest.raises(PydanticCustomError):
