@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ez_homelab.errors import CommandError
@@ -118,29 +119,47 @@ async def _start(command: Command, output: _Output) -> asyncio.SubprocessTranspo
 
 async def _end_group(group: int, output: _Output) -> None:
     """SIGTERM to the group, SIGKILL to what is left of it after the grace; at once when cancelled meanwhile."""
-    clock = asyncio.get_running_loop().time
-    patience = clock() + GRACE_SECONDS
+    ended = False
     try:
-        alive = _signal_group(group, signal.SIGTERM)
-        while alive and clock() < patience:
-            await asyncio.sleep(_POLL_SECONDS)
-            alive = _signal_group(group, 0)
+        _signal_group(group, signal.SIGTERM)
+        ended = await _has_ended(group)
     finally:
-        if alive:
+        if not ended:
             _signal_group(group, signal.SIGKILL)
-    with contextlib.suppress(TimeoutError):  # a program that hangs inside the kernel cannot be waited for
+    if not ended:
+        await _has_ended(group)  # a killed program is gone a moment later, or hangs inside the kernel
+    with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(output.exited.wait(), GRACE_SECONDS)
 
 
-def _signal_group(group: int, number: int) -> bool:
-    """Whether the group still had a member."""
-    try:
-        os.killpg(group, number)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # all members left now run as another user
-        return True
+async def _has_ended(group: int) -> bool:
+    """Whether nothing of the group runs any more, waiting for it as long as the grace."""
+    clock = asyncio.get_running_loop().time
+    patience = clock() + GRACE_SECONDS
+    while _is_running(group):
+        if clock() > patience:
+            return False
+        await asyncio.sleep(_POLL_SECONDS)
     return True
+
+
+def _is_running(group: int) -> bool:
+    """Whether a member of the group runs. Signal 0 will not do: it also finds zombies that nobody collects."""
+    return any(_running_group(entry) == group for entry in Path("/proc").iterdir() if entry.name.isdecimal())
+
+
+def _running_group(process: Path) -> int | None:
+    """The process group of a process that runs; None for one that has ended. Fields: proc(5), /proc/pid/stat."""
+    try:
+        state, _parent, group = (process / "stat").read_bytes().rpartition(b")")[2].split()[:3]
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if state in (b"Z", b"X") else int(group)
+
+
+def _signal_group(group: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # gone, or all that is left runs as another user
+        os.killpg(group, number)
 
 
 def _status(returncode: int | None) -> int:
