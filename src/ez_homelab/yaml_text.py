@@ -378,13 +378,15 @@ def _syntax_faults(error: yaml.MarkedYAMLError, content: str, file: str) -> list
     problem = str(error.problem or "")
     if "cannot start any token" in problem:
         start = text[column : column + 1]
-        return [Fault(file, line + 1, column + 1, f"a text may not start with `{start}`", "put it in quotes")]
+        if start == "\t":
+            return [Fault(file, line + 1, column + 1, "a tab where spaces are expected", "use spaces")]
+        return [Fault(file, line + 1, column + 1, f"a text may not start with `{shown(start)}`", "put it in quotes")]
     for part, message, suggestion in _PROBLEMS:
         if part in problem:
             opened = error.context_mark if "opened" in message else None
             at = opened or mark
             return [Fault(file, at.line + 1 if at else 1, at.column + 1 if at else 1, message, suggestion)]
-    return [Fault(file, line + 1, column + 1, f"this is not YAML: {problem}")]
+    return [Fault(file, line + 1, column + 1, f"this is not YAML: {shown(problem)}")]
 
 
 def _tab_faults(lines: list[str], first: int, file: str) -> list[Fault]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ez_homelab.config import rules
 from ez_homelab.config.model import CORE
 from ez_homelab.config.options import LAB
+from ez_homelab.yaml_text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -90,7 +91,7 @@ def _check_unique(things: Iterator[tuple[Source, Entry]], word: str) -> None:
         if earlier is not entry:
             line, _ = earlier_source.reader.document.position(earlier.path)
             suggestion = "give one of them another name, and its id as `app`" if word == "app" else "keep one of them"
-            message = f"{word} `{entry.name}` is there twice: the first is in {earlier_source.file}, line {line}"
+            message = f"{word} `{shown(entry.name)}` is there twice: the first is in {earlier_source.file}, line {line}"
             source.reader.fault(entry.path, message, suggestion)
 
 
@@ -101,10 +102,10 @@ def _check_stacks(sources: list[Source]) -> None:
     for source, stack in entries(sources, "stacks"):
         server = stack.value.get("server", CORE)
         if server not in servers:
-            suggestion = rules.did_you_mean(server, servers)
+            suggestion = rules.did_you_mean(server, servers) or f"this version runs one, `{CORE}`"
             source.reader.fault((*stack.path, "server"), f"there is no server `{server}`", suggestion)
         if not stack.value.get("apps") and not _is_faulty(source, stack):
-            source.reader.fault(stack.path, f"stack `{stack.name}` has no apps", "add one, or remove the stack")
+            source.reader.fault(stack.path, f"stack `{shown(stack.name)}` has no apps", "add one, or remove the stack")
 
 
 def _is_faulty(source: Source, stack: Entry) -> bool:

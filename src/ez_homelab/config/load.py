@@ -79,7 +79,6 @@ def read_source(text: bytes | str, file: str) -> Source:
     """One file's options, whatever is wrong with them noted in its reader."""
     document = parse_yaml(text, file)
     reader = Reader(document)
-    reader.faults.extend(document.faults)
     return Source(reader, reader.group(LAB, document.data, ()) if document.readable else {})
 
 

@@ -133,7 +133,6 @@ def _read_override(folder: pathlib.Path, file: str, faults: list[Fault]) -> Mapp
         faults.append(Fault(file, 0, 0, str(error)))
         return {}
     reader = _OverrideReader(document)
-    reader.faults.extend(document.faults)
     fragment = reader.fragment(document.data) if document.readable else {}
     faults.extend(sorted(reader.faults, key=lambda fault: (fault.line, fault.column)))
     return fragment

@@ -38,11 +38,13 @@ class Reader:
 
     def __init__(self, document: Document) -> None:
         self.document = document
-        self.faults: list[Fault] = []
+        self.faults: list[Fault] = list(document.faults)
+        self._told = {(fault.line, fault.column) for fault in document.faults}
 
     def fault(self, path: Path, message: str, suggestion: str = "") -> None:
-        """Note a fault at the path."""
-        self.faults.append(self.document.fault(path, message, suggestion))
+        """Note a fault at the path, unless the YAML itself is at fault there."""
+        if self.document.position(path) not in self._told:
+            self.faults.append(self.document.fault(path, message, suggestion))
 
     def read(self, kind: Kind, value: Any, path: Path) -> Any:
         """The value in its full shape; None where it is faulty or empty."""
@@ -134,7 +136,9 @@ class Reader:
         if complaint is not None:
             self.fault(path, *complaint)
         value = self.read(value_kind, item, path)
-        return None if complaint is not None or value is None else Entry(key, path, value)
+        # A stack with a bad name is kept, so that what is wrong with its apps is told in the same run.
+        usable = complaint is None or isinstance(value_kind, Stack)
+        return Entry(key, path, value) if usable and value is not None else None
 
     def _listed(self, kind: Listed, value: Any, path: Path) -> list[Any]:
         items = self.expect(list, value, path) or []
