@@ -1,0 +1,85 @@
+"""The words that checks are written in: what is asked about, what is found, and what a check is."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from ez_homelab.prerequisites.survey import looking
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ez_homelab.hosts.protocol import Command, Completed
+
+Severity = Literal["error", "warning", "note"]
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
+"""Worst first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that stands in the way, or soon will. `code` is stable; `fix` is one thing to do."""
+
+    code: str
+    severity: Severity
+    what: str
+    evidence: str = ""
+    cause: str = ""
+    fix: str = ""
+
+    @property
+    def blocking(self) -> bool:
+        """Whether `up` stops before it changes anything."""
+        return self.severity == "error"
+
+    def to_dict(self) -> dict[str, object]:
+        """The finding as every face prints it with `--json`."""
+        return asdict(self) | {"blocking": self.blocking}
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a check has to know of the lab, for one server.
+
+    `address` is where the entry points listen, on `ports`. `data_paths` are the folders that apps are given.
+    `architectures` says for each app what it runs on, in Docker's names. `reserved_bytes` is the memory that all apps
+    together reserve. `needs_build` says whether package editions have to be built here.
+    """
+
+    domain: str = "lab.localhost"
+    address: str = "127.0.0.1"
+    ports: tuple[int, ...] = (80, 443)
+    data_paths: tuple[str, ...] = ()
+    architectures: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    reserved_bytes: int = 0
+    needs_build: bool = False
+
+
+class CouldNotLook(Exception):  # noqa: N818 - not a failure: an answer that says nothing
+    """A probe was answered with something a check cannot read; never taken for "is fine"."""
+
+    def __init__(self, evidence: str, *, fix: str = "") -> None:
+        super().__init__(evidence)
+        self.evidence = evidence
+        self.fix = fix
+
+
+class Check(Protocol):
+    """One thing that can be wrong. `about` completes the sentence "could not look at ..."."""
+
+    name: str
+    about: str
+
+    def probes(self, subject: Subject) -> Mapping[str, Command]:
+        """The questions to ask, by a name of the check's choosing. All have `changes=False`."""
+        ...
+
+    def findings(self, subject: Subject, answers: Mapping[str, Completed]) -> tuple[Finding, ...]:
+        """What the answers mean; empty where all is well. Pure. Raises `CouldNotLook`."""
+        ...
+
+
+def content_of(path: str) -> Command:
+    """The probe that reads a file; its status is not 0 where there is none."""
+    return looking("cat", path)
