@@ -49,6 +49,16 @@ class ObservedContainer:
         return self.labels.get("com.docker.compose.project")
 
     @property
+    def held(self) -> str:
+        """How a person stopped it; empty where nobody did.
+
+        Docker restarts whatever ends by itself (`restart: unless-stopped`), so what stays ended was stopped by someone.
+        """
+        if self.state == "paused":
+            return "paused by a person"
+        return "stopped by a person" if self.state == "exited" and not self.error else ""
+
+    @property
     def well(self) -> bool:
         """Whether it runs and, where it has a health check, passes it."""
         return self.state == "running" and self.health in ("none", "healthy")

@@ -52,7 +52,7 @@ class ServicePlanner:
         container = self._containers.get(service.name)
         if container is None:
             return Need("create", "missing")
-        if held := _stopped_by_a_person(container):
+        if held := container.held:
             if not self._start_held:
                 self.held.append(Held(self._server.name, service.key, held))
                 return None
@@ -113,15 +113,6 @@ def _concerns(action: Action, service: DesiredService) -> bool:
         case _:
             # The certificate lies in the folder that the reverse proxy watches; the proxy publishes the ports.
             return bool(service.published)
-
-
-def _stopped_by_a_person(container: ObservedContainer) -> str:
-    # Docker restarts whatever ends by itself (restart: unless-stopped), so what stays ended was stopped by someone.
-    if container.state == "paused":
-        return "paused by a person"
-    if container.state == "exited" and not container.error:
-        return "stopped by a person"
-    return ""
 
 
 def _what_changed(service: DesiredService, container: ObservedContainer) -> str:

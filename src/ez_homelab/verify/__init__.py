@@ -5,34 +5,54 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from ez_homelab.observe.observed import Unknown
 from ez_homelab.verify.proof import Check, Proof, failed
 from ez_homelab.verify.routes import prove_route
 from ez_homelab.verify.server import prove_certificate, prove_listening, prove_routers, prove_undeclared_name
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ez_homelab.hosts import Host
     from ez_homelab.observe import ObservedServer
     from ez_homelab.render.desired import Desired
 
-__all__ = ["Check", "Proof", "verify_server"]
+__all__ = ["Check", "Proof", "verify_lab"]
 
 
-async def verify_server(desired: Desired, name: str, address: str, host: Host, found: ObservedServer) -> Proof:
-    """The proof for one server that could be looked at; `address` is where its entrypoints listen."""
+async def verify_lab(
+    desired: Desired,
+    addresses: Mapping[str, str],
+    hosts: Mapping[str, Host],
+    observed: Mapping[str, ObservedServer | Unknown],
+) -> Proof:
+    """The proof for every server; `addresses` says where each one's entrypoints listen.
+
+    A server that could not be looked at is a failed row of its own.
+    """
+    proofs = await asyncio.gather(
+        *(_verify_server(desired, name, addresses[name], hosts[name], found) for name, found in observed.items())
+    )
+    return Proof(tuple(check for checks in proofs for check in checks))
+
+
+async def _verify_server(
+    desired: Desired, name: str, address: str, host: Host, found: ObservedServer | Unknown
+) -> list[Check]:
+    if isinstance(found, Unknown):
+        return [failed(name, "can be looked at", found.reason)]
     from ez_homelab.observe.look import AUTHORITY_CERTIFICATE
     from ez_homelab.verify.dial import dialer
 
-    server = desired.servers[name]
     routes = [route for route in desired.routes if route.server == name]
-    checks = [prove_certificate(found), *prove_listening(server, found)]
+    checks = [prove_certificate(found), *prove_listening(desired.servers[name], found)]
     authority = await host.read(AUTHORITY_CERTIFICATE)
     if authority is None:
-        return Proof((*checks, failed("lab", "certificate authority", "there is none yet: run `ez-homelab apply`")))
+        return [*checks, failed("lab", "certificate authority", "there is none yet: run `ez-homelab apply`")]
     async with dialer(address, authority) as dial:
-        *proven, undeclared, routers = await asyncio.gather(
+        answers = await asyncio.gather(
             *(prove_route(route, dial, address) for route in routes),
             prove_undeclared_name(desired.domain, dial),
             prove_routers(host, routes),
         )
-    rows = [row for rows in proven for row in rows]
-    return Proof((*rows, *checks, *undeclared, *routers))
+    return [*(check for rows in answers[:-2] for check in rows), *checks, *answers[-2], *answers[-1]]

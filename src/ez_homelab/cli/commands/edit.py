@@ -1,0 +1,59 @@
+"""`ez-homelab add` and `ez-homelab remove`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from ez_homelab.cli.face import json_option, lab_option, open_lab, print_json, run, told, yes_option
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ez_homelab.lab import Edit, Homelab
+
+
+@click.command("add")
+@click.argument("app")
+@lab_option
+@json_option
+@yes_option
+@click.option("--stack", help="The stack it joins; made if missing. Default: named after the app's category.")
+@click.option("--name", help="Its name in the lab, for a second copy of an app. Default: the app's own.")
+@told
+def add_command(
+    app: str, lab_folder: Path | None, as_json: bool, yes: bool, stack: str | None, name: str | None
+) -> None:
+    """Add an app to the lab: edit homelab.yaml (comments stay), show the plan, ask, apply."""
+    lab = open_lab(lab_folder, progress=not as_json)
+    _carry_out(lab, lab.adding(app, stack=stack, name=name), as_json=as_json, yes=yes)
+
+
+@click.command("remove")
+@click.argument("name")
+@lab_option
+@json_option
+@yes_option
+@told
+def remove_command(name: str, lab_folder: Path | None, as_json: bool, yes: bool) -> None:
+    """Take an app out of the lab: edit homelab.yaml, show the plan, ask, apply. Its data stays on the server."""
+    lab = open_lab(lab_folder, progress=not as_json)
+    _carry_out(lab, lab.removing(name), as_json=as_json, yes=yes)
+
+
+def _carry_out(lab: Homelab, edit: Edit, *, as_json: bool, yes: bool) -> None:
+    from ez_homelab.cli.terminal import confirm, show_plan
+
+    plan = run(edit.after.plan())
+    if not as_json:
+        click.echo(edit.diff())
+        show_plan(plan)
+    if not confirm("Do this?", yes=yes or as_json):
+        click.echo("Nothing was changed.", err=True)
+        return
+    edit.write()
+    if plan:
+        run(edit.after.apply(plan))
+    if as_json:
+        print_json({"file": str(lab.folder / "homelab.yaml"), "diff": edit.diff(), "applied": plan.to_dict()})

@@ -1,0 +1,340 @@
+"""The one door: what every face (command line, web, MCP) calls. Nothing else does the work."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ez_homelab.config.load import LAB_FILE, load_lab
+from ez_homelab.errors import UsageError
+from ez_homelab.progress import Silent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractAsyncContextManager
+
+    from ez_homelab.apply.journal import Journal
+    from ez_homelab.apply.run import Applied
+    from ez_homelab.catalog.loader import Catalog
+    from ez_homelab.config.model import ImageSource, Lab
+    from ez_homelab.doctor import Finding, Subject
+    from ez_homelab.hosts import Host
+    from ez_homelab.images.editions import PackageEdition
+    from ez_homelab.observe import ObservedServer, Unknown
+    from ez_homelab.observe.states import AppStatus
+    from ez_homelab.plan import Plan
+    from ez_homelab.progress import Progress
+    from ez_homelab.render.desired import Desired
+    from ez_homelab.tls.trust import TrustChange
+    from ez_homelab.verify import Proof
+
+DEFAULT_FOLDER = Path("/opt/homelab")
+LOCK = "/var/lib/ez-homelab/lock"
+
+
+def find_lab_folder(wanted: Path | None = None, environment: Mapping[str, str] = os.environ) -> Path:
+    """The lab's folder: the one wanted, else $EZ_LAB, else the nearest above with a homelab.yaml, else /opt/homelab."""
+    if wanted:
+        return wanted.absolute()
+    if named := environment.get("EZ_LAB"):
+        return Path(named).absolute()
+    here = Path.cwd()
+    above = (folder for folder in (here, *here.parents) if (folder / LAB_FILE).is_file())
+    return next(above, DEFAULT_FOLDER)
+
+
+def local_host(name: str) -> Host:
+    """The machine this program runs on, as a server."""
+    from ez_homelab.hosts.local import LocalHost
+
+    return LocalHost(name)
+
+
+@dataclass(frozen=True)
+class Homelab:
+    """One lab: its files as they are now, and what can be done with it.
+
+    `journal_path` is where runs are written down, on the machine this runs on. Reading the lab file is the first thing
+    every method does, and it raises `LabFileError` with every mistake in it.
+    """
+
+    folder: Path
+    make_host: Callable[[str], Host] = local_host
+    journal_path: str = "/var/lib/ez-homelab/journal.db"
+    progress: Progress = field(default_factory=Silent)
+    who: str = field(default_factory=lambda: _user(os.environ))
+    command: str = "ez-homelab"
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """The shipped apps and the lab's own."""
+        from ez_homelab.catalog.loader import Catalog
+
+        return Catalog.shipped().with_folder(self.folder / "catalog")
+
+    @cached_property
+    def lab(self) -> Lab:
+        """The lab file as one checked model."""
+        if not (self.folder / LAB_FILE).exists():
+            raise UsageError(
+                f"there is no lab in {self.folder}",
+                evidence=f"{self.folder / LAB_FILE} does not exist",
+                fix=f"ez-homelab init --lab {self.folder}",
+            )
+        return load_lab(self.folder, self.catalog.ids())
+
+    @cached_property
+    def editions(self) -> Mapping[str, PackageEdition]:
+        """The package editions that the lab's apps run as, by app; empty where images come from a registry."""
+        from ez_homelab.render.core import CORE_APPS
+
+        if self.lab.images.source == "registry":
+            return {}
+        wanted = dict.fromkeys([*CORE_APPS, *(instance.app for instance in self.lab.instances)])
+        return {app: self._edition(app) for app in wanted}
+
+    @cached_property
+    def desired(self) -> Desired:
+        """Everything every server should have."""
+        from ez_homelab.config.overrides import load_overrides
+        from ez_homelab.render import render
+
+        names = [instance.name for instance in self.lab.instances]
+        tags = {app: edition.tag for app, edition in self.editions.items()}
+        return render(self.lab, self.catalog.app, tags, load_overrides(self.folder, names))
+
+    @cached_property
+    def hosts(self) -> Mapping[str, Host]:
+        """The lab's servers."""
+        return {server.name: self.make_host(server.name) for server in self.lab.servers}
+
+    @property
+    def core(self) -> Host:
+        """The server that holds the lab's lock and record."""
+        return self.hosts[self.lab.core.name]
+
+    async def observe(self) -> dict[str, ObservedServer | Unknown]:
+        """One look at every server, all at the same time."""
+        from ez_homelab.observe import look
+
+        servers = self.desired.servers
+        looks = await asyncio.gather(*(look(self.hosts[name], server) for name, server in servers.items()))
+        return dict(zip(servers, looks, strict=True))
+
+    async def plan(self, *, start_held: bool = False) -> Plan:
+        """What an apply would do now."""
+        plan, _ = await self._look_and_plan(start_held)
+        return plan
+
+    async def apply(self, approved: Plan, *, start_held: bool = False) -> Applied:
+        """Do what `plan` returned, under the lab's lock.
+
+        Raises `LockedError`, `PlanStaleError`, `ApplyFailedError`, `NotSettledError`.
+        """
+        from ez_homelab.apply.run import Apply
+        from ez_homelab.apply.work import ServerWork
+
+        by_tag = {edition.tag: edition for edition in self.editions.values()}
+        servers = self.desired.servers.items()
+        works = {name: ServerWork(self.hosts[name], server, self.lab.domain, by_tag) for name, server in servers}
+        apply = Apply(
+            works, lambda: self._look_and_plan(start_held), self._journal, self.progress, self.who, self.command
+        )
+        async with self._locked():
+            return await apply.carry_out(approved)
+
+    async def verify(self) -> Proof:
+        """What users rely on, looked at from outside."""
+        from ez_homelab.verify import verify_lab
+
+        addresses = {server.name: server.address for server in self.lab.servers}
+        return await verify_lab(self.desired, addresses, self.hosts, await self.observe())
+
+    async def status(self) -> tuple[AppStatus, ...]:
+        """Every app's state now."""
+        from ez_homelab.observe.states import app_statuses
+
+        return app_statuses(self.desired, await self.observe())
+
+    async def doctor(self) -> tuple[Finding, ...]:
+        """What is wrong or will be, worst first. Works without Docker and before the first apply."""
+        from ez_homelab.doctor import examine
+
+        return await examine(self.core, self.subject)
+
+    @cached_property
+    def subject(self) -> Subject:
+        """What the doctor has to know of this lab."""
+        from ez_homelab.subject import subject_of
+
+        return subject_of(self.lab, self.desired, self.catalog.app)
+
+    async def down(self) -> tuple[str, ...]:
+        """Stop and remove every container of the lab and keep all data; returns the stacks that were taken down."""
+        from ez_homelab.apply.down import take_down
+
+        async with self._locked():
+            return await take_down(self.core, self.desired.servers[self.core.name], self.progress)
+
+    async def purgeable(self) -> tuple[str, ...]:
+        """What `purge` would remove for good, one line each."""
+        from ez_homelab.apply.purge import find_purgeable
+
+        return (await find_purgeable(self.core, self.desired.servers[self.core.name])).lines()
+
+    async def purge(self) -> tuple[str, ...]:
+        """Remove every trace of the lab from the server, data included; the lab folder stays. Returns what went."""
+        from ez_homelab.apply.down import take_down
+        from ez_homelab.apply.purge import find_purgeable
+
+        server = self.desired.servers[self.core.name]
+        async with self._locked():
+            await take_down(self.core, server, self.progress)
+            found = await find_purgeable(self.core, server)
+            await found.remove(self.core, self.progress)
+        return found.lines()
+
+    async def logs(self, name: str, on_line: Callable[[str], None], *, tail: int = 100, follow: bool = False) -> None:
+        """Hand over the last lines of an app's log, and with `follow` the coming ones until cancelled."""
+        from ez_homelab.observe.logs import read_logs
+
+        containers = [service.name for service in self.desired.servers[self.core.name].services if service.app == name]
+        if not containers:
+            raise UsageError(f"there is no app called {name} in the lab", fix=self._did_you_mean(name))
+        await read_logs(self.core, containers, on_line, tail=tail, follow=follow)
+
+    async def authority_pem(self) -> str:
+        """The certificate of the lab's own authority. Raises `UsageError` where there is none yet."""
+        from ez_homelab.observe.look import AUTHORITY_CERTIFICATE
+        from ez_homelab.tls.trust import trust_print
+
+        content = await self.core.read(AUTHORITY_CERTIFICATE)
+        if content is None:
+            raise UsageError("this lab has no certificate authority yet", fix="ez-homelab apply")
+        return trust_print(content)
+
+    async def trust(self) -> tuple[TrustChange, ...]:
+        """Put the lab's authority where the system and Chromium look for those they trust."""
+        from ez_homelab.tls.trust import browser_homes, trust_in_chromium, trust_in_system
+
+        pem = (await self.authority_pem()).encode()
+        changes = [await trust_in_system(self.core, pem, self.lab.domain)]
+        homes = await browser_homes(self.core, os.environ)
+        changes += [await trust_in_chromium(self.core, pem, self.lab.domain, home) for home in homes]
+        return tuple(changes)
+
+    def adding(self, app_id: str, *, stack: str | None = None, name: str | None = None) -> Edit:
+        """The edit that puts an app into the lab file, not written yet. Raises `CatalogError` or `UsageError`."""
+        from ez_homelab.config.edit import add_app
+
+        app = self.catalog.app(app_id)
+        return self._edit(add_app(self._text(), app_id, stack or app.manifest.category, name))
+
+    def removing(self, name: str) -> Edit:
+        """The edit that takes an app out of the lab file; nothing is written yet."""
+        from ez_homelab.config.edit import remove_app
+
+        return self._edit(remove_app(self._text(), name))
+
+    def _text(self) -> str:
+        # The lab is read first: a file that has mistakes is told with their positions, and is not edited.
+        return (self.folder / LAB_FILE).read_text() if self.lab else ""
+
+    def _edit(self, text: str) -> Edit:
+        after = replace(self)
+        # cached_property keeps its value in the instance's dictionary; this one is known before it is asked for.
+        after.__dict__["lab"] = load_lab(self.folder, self.catalog.ids(), text=text)
+        return Edit(self.folder / LAB_FILE, self._text(), text, after)
+
+    async def _look_and_plan(self, start_held: bool) -> tuple[Plan, Mapping[str, ObservedServer | Unknown]]:
+        from ez_homelab.plan import make_plan
+
+        observed = await self.observe()
+        return make_plan(self.desired, observed, start_held=start_held), observed
+
+    def _edition(self, app_id: str) -> PackageEdition:
+        from ez_homelab.images.editions import load_edition
+
+        app = self.catalog.app(app_id)
+        edition = app.manifest.edition
+        if app.image_folder is None or edition is None:
+            raise UsageError(
+                f"the app {app_id} has no package edition, and the lab takes its images from packages",
+                cause="homelab.yaml says `images: {source: packages}`",
+                fix=f"remove {app_id} from homelab.yaml, or take images from a registry",
+            )
+        return load_edition(app_id, edition.image_version or app.manifest.version, app.image_folder)
+
+    def _journal(self) -> Journal:
+        from ez_homelab.apply.journal import Journal
+
+        return Journal(self.journal_path)
+
+    def _locked(self) -> AbstractAsyncContextManager[None]:
+        since = datetime.now(UTC).isoformat(timespec="seconds")
+        return self.core.lock(LOCK, f"{self.who} runs `{self.command}` since {since} (process {os.getpid()})")
+
+    def _did_you_mean(self, name: str) -> str:
+        from difflib import get_close_matches
+
+        names = [instance.name for instance in self.lab.instances]
+        near = get_close_matches(name, names, n=1)
+        return f"did you mean {near[0]}?" if near else f"the lab has: {', '.join(names)}"
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A change of the lab file that is not written yet; `after` is the lab as it would be."""
+
+    path: Path
+    before_text: str
+    after_text: str
+    after: Homelab
+
+    def diff(self) -> str:
+        """The change as a unified diff."""
+        from difflib import unified_diff
+
+        name = self.path.name
+        lines = unified_diff(self.before_text.splitlines(), self.after_text.splitlines(), name, name, lineterm="", n=2)
+        return "\n".join(lines)
+
+    def write(self) -> None:
+        """Put the new text into place, whole. Raises `UsageError` where the file changed since it was read."""
+        if self.path.read_text() != self.before_text:
+            raise UsageError(f"{self.path} changed in the meantime; nothing was written", fix="run the command again")
+        _write_whole(self.path, self.after_text)
+
+
+def init_lab(folder: Path, domain: str, images: ImageSource) -> tuple[Path, ...]:
+    """Write a commented starter lab; returns the files. Raises `UsageError` where a lab is there already."""
+    from ez_homelab.config.starter import starter_lab
+
+    files = starter_lab(domain, images)
+    if (folder / LAB_FILE).exists():
+        raise UsageError(
+            f"there is a lab in {folder} already", fix=f"edit {folder / LAB_FILE}, or choose another --lab"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    written = [folder / name for name in files if not (folder / name).exists()]
+    # The lab file last: a folder that has one is a lab.
+    for path in sorted(written, key=lambda path: path.name == LAB_FILE):
+        _write_whole(path, files[path.name])
+    return tuple(written)
+
+
+def _write_whole(path: Path, text: str) -> None:
+    from ez_homelab.hosts.local_files import write_file
+
+    owner = path.parent.stat()
+    mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
+    write_file(str(path), text.encode(), mode=mode, uid=owner.st_uid, gid=owner.st_gid)
+
+
+def _user(environment: Mapping[str, str]) -> str:
+    return environment.get("SUDO_USER") or environment.get("USER") or f"uid {os.getuid()}"

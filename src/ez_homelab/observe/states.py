@@ -1,0 +1,78 @@
+"""The states of an app, in the words that every face uses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from ez_homelab.observe.observed import Unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ez_homelab.observe.observed import ObservedContainer, ObservedServer
+    from ez_homelab.render.desired import Desired, DesiredService
+
+State = Literal["running", "starting", "held", "failed", "missing", "unknown"]
+
+# Worst first: an app of several containers is as well as its worst one.
+_WORST = ("unknown", "failed", "missing", "held", "starting", "running")
+
+
+@dataclass(frozen=True, slots=True)
+class AppStatus:
+    """One app of the lab: its state, the evidence for it, and where it answers (empty: it has no page)."""
+
+    name: str
+    server: str
+    stack: str
+    state: State
+    evidence: str
+    address: str
+
+
+def app_statuses(desired: Desired, observed: Mapping[str, ObservedServer | Unknown]) -> tuple[AppStatus, ...]:
+    """Every app of the lab in the order of the lab file."""
+    addresses = {route.name: route.address for route in desired.routes}
+    return tuple(_statuses(desired, observed, addresses))
+
+
+def _statuses(
+    desired: Desired, observed: Mapping[str, ObservedServer | Unknown], addresses: Mapping[str, str]
+) -> Iterator[AppStatus]:
+    for server in desired.servers.values():
+        apps: dict[str, list[DesiredService]] = {}
+        for service in server.services:
+            apps.setdefault(service.app, []).append(service)
+        for app, services in apps.items():
+            judged = [service_state(service, observed[server.name]) for service in services]
+            state, evidence = min(judged, key=lambda item: _WORST.index(item[0]))
+            yield AppStatus(app, server.name, services[0].stack, state, evidence, addresses.get(app, ""))
+
+
+def service_state(service: DesiredService, found: ObservedServer | Unknown) -> tuple[State, str]:
+    """One container's state and the evidence for it."""
+    if isinstance(found, Unknown):
+        return "unknown", found.reason
+    container = found.container(service.name)
+    if container is None:
+        return "missing", "no container"
+    return container_state(container)
+
+
+def container_state(container: ObservedContainer) -> tuple[State, str]:
+    """What Docker says of a container, in our words."""
+    if container.held:
+        return "held", container.held
+    match container.state, container.health:
+        case "running", "unhealthy":
+            return "failed", "its health check fails"
+        case "running", "starting":
+            return "starting", "its health check has not passed yet"
+        case "running", "healthy":
+            return "running", "healthy"
+        case "running", _:
+            return "running", "no health check"
+        case "restarting", _:
+            return "failed", f"crashes at its start, exit status {container.exit_code}"
+    return "failed", container.error or f"{container.state}, exit status {container.exit_code}"

@@ -1,0 +1,46 @@
+"""What the doctor has to know of a lab, taken from the lab itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ez_homelab.config.model import Paths
+from ez_homelab.doctor import Subject
+from ez_homelab.render.core import CORE_APPS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from ez_homelab.catalog.app import App
+    from ez_homelab.config.model import Lab
+    from ez_homelab.render.desired import Desired
+
+
+def subject_of(lab: Lab, desired: Desired, find_app: Callable[[str], App]) -> Subject:
+    """The subject for the lab's core server."""
+    server = desired.servers[lab.core.name]
+    apps = [find_app(name) for name in dict.fromkeys([*CORE_APPS, *(instance.app for instance in lab.instances)])]
+    return Subject(
+        domain=lab.domain,
+        address=lab.core.address,
+        ports=tuple(sorted(port.port for service in server.services for port in service.published)),
+        data_paths=_data_paths(lab, apps),
+        architectures={app.id: _architectures(app, lab) for app in apps},
+        reserved_bytes=sum(service.reserved_memory for service in server.services),
+        needs_build=lab.images.source == "packages",
+    )
+
+
+def _data_paths(lab: Lab, apps: Iterable[App]) -> tuple[str, ...]:
+    """The folders that apps are given, and those that the lab file names although nothing uses them yet."""
+    mounts = [mount.source for app in apps for service in app.compose.services.values() for mount in service.volumes]
+    named = lab.paths != Paths()
+    folders = {"${MEDIA}": lab.paths.media, "${DOWNLOADS}": lab.paths.downloads}
+    return tuple(path for variable, path in folders.items() if named or any(m.startswith(variable) for m in mounts))
+
+
+def _architectures(app: App, lab: Lab) -> tuple[str, ...]:
+    manifest = app.manifest
+    if lab.images.source == "packages" and manifest.edition:
+        return manifest.edition.architectures
+    return () if manifest.architectures == "unknown" else manifest.architectures
