@@ -33,14 +33,13 @@ class UnreadableError(Exception):
     """A file of the lab may not or cannot be read; `str()` says why."""
 
 
-def load_lab(folder: Path, app_ids: Collection[str] | None = None, *, text: str | None = None) -> Lab:
+def load_lab(folder: Path, app_ids: Collection[str] | None = None, *, text: bytes | str | None = None) -> Lab:
     """The lab in the folder. With `app_ids`, an app that is not among them is a fault.
 
-    `text` stands for what homelab.yaml holds, so that an edit can be looked at before it is written. Raises
-    `LabFileError` with every fault, in reading order: homelab.yaml first, then what it includes.
+    With `text`, the lab as it would be with that as homelab.yaml: for a change that is shown before it is written.
+    Raises `LabFileError` with every fault, in reading order: homelab.yaml first, then what it includes.
     """
-    sources = _read_sources(folder, text)
-    return _checked(sources, app_ids)
+    return _checked(_read_sources(folder, text), app_ids)
 
 
 def lab_from_text(text: bytes | str, app_ids: Collection[str] | None = None, file: str = LAB_FILE) -> Lab:
@@ -83,7 +82,7 @@ def read_source(text: bytes | str, file: str) -> Source:
     return Source(reader, reader.group(LAB, document.data, ()) if document.readable else {})
 
 
-def _read_sources(folder: Path, text: str | None = None) -> list[Source]:
+def _read_sources(folder: Path, text: bytes | str | None) -> list[Source]:
     try:
         sources = [read_source(read_lab_file(folder, LAB_FILE) if text is None else text, LAB_FILE)]
     except UnreadableError as error:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import pathlib
     from collections.abc import Callable, Collection, Mapping
 
+    from ez_homelab.yaml_text import Document
+
 FOLDER = "overrides"
 
 ALLOWED = frozenset(
@@ -96,10 +98,15 @@ _VOLUME_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9_.-]*")
 _CLOCK_FILES = ("/etc/localtime", "/etc/timezone")
 
 
-def load_overrides(folder: pathlib.Path, instance_names: Collection[str]) -> dict[str, Mapping[str, Any]]:
+def load_overrides(
+    folder: pathlib.Path,
+    instance_names: Collection[str],
+    service_names: Mapping[str, Collection[str]] | None = None,
+) -> dict[str, Mapping[str, Any]]:
     """The fragments in the lab folder by app (its name in the lab), with `environment` and `labels` as mappings.
 
-    Whether the app has a service of that name is for the renderer to say. Raises `LabFileError` with every fault.
+    With `service_names` (which services each app has, by its name in the lab) an override of a service that the app
+    does not have is a fault. Raises `LabFileError` with every fault.
     """
     faults: list[Fault] = []
     fragments: dict[str, Mapping[str, Any]] = {}
@@ -107,12 +114,15 @@ def load_overrides(folder: pathlib.Path, instance_names: Collection[str]) -> dic
         name, _, ending = file.rpartition(".")
         label = f"{FOLDER}/{shown(file)}"
         if ending == "yml":
-            faults.append(Fault(label, 0, 0, "an override's name ends with `.yaml`", f"rename it to `{name}.yaml`"))
+            faults.append(
+                Fault(label, 0, 0, "an override's name ends with `.yaml`", f"rename it to `{shown(name)}.yaml`")
+            )
         elif name not in instance_names:
             message = f"there is no app `{shown(name)}` in the lab"
             faults.append(Fault(label, 0, 0, message, rules.did_you_mean(name, instance_names)))
         else:
-            fragments[name] = _read_override(folder, f"{FOLDER}/{file}", faults)
+            known = service_names.get(name) if service_names is not None else None
+            fragments[name] = _read_override(folder, f"{FOLDER}/{file}", known, faults)
     if faults:
         raise lab_file_error(tuple(faults))
     return fragments
@@ -126,19 +136,25 @@ def _override_files(folder: pathlib.Path) -> list[str]:
     return [name for name in names if name.endswith((".yaml", ".yml")) and not name.startswith(".")]
 
 
-def _read_override(folder: pathlib.Path, file: str, faults: list[Fault]) -> Mapping[str, Any]:
+def _read_override(
+    folder: pathlib.Path, file: str, services: Collection[str] | None, faults: list[Fault]
+) -> Mapping[str, Any]:
     try:
         document = parse_yaml(read_lab_file(folder, file), file)
     except UnreadableError as error:
         faults.append(Fault(file, 0, 0, str(error)))
         return {}
-    reader = _OverrideReader(document)
+    reader = _OverrideReader(document, services)
     fragment = reader.fragment(document.data) if document.readable else {}
     faults.extend(sorted(reader.faults, key=lambda fault: (fault.line, fault.column)))
     return fragment
 
 
 class _OverrideReader(Reader):
+    def __init__(self, document: Document, services: Collection[str] | None) -> None:
+        super().__init__(document)
+        self._services = services
+
     def fragment(self, data: Any) -> dict[str, Any]:
         """The fragment with faults noted; nothing in it is shared with the document."""
         services = {}
@@ -149,6 +165,9 @@ class _OverrideReader(Reader):
             for name, service in (self.expect(dict, value, (key,)) or {}).items():
                 if not _SERVICE_NAME.fullmatch(name):
                     self.fault((key, name), f"`{shown(name)}` is no name of a service")
+                elif self._services is not None and name not in self._services:
+                    suggestion = rules.did_you_mean(name, self._services) or f"it has {_listed(self._services)}"
+                    self.fault((key, name), f"the app has no service `{name}`", suggestion)
                 services[name] = self._service(service, (key, name))
         if not services and not self.faults:
             self.fault((), "the override is empty", "add `services`, or remove the file")
@@ -298,6 +317,10 @@ class _OverrideReader(Reader):
         if str(value).split(":")[0].lstrip("0") in ("root", ""):
             self.fault(path, "`user` is refused in an override: apps do not run as root where they need not")
         return self._plain(value, path)
+
+
+def _listed(names: Collection[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _is_systems(path: str) -> bool:

@@ -113,6 +113,15 @@ def test_a_file_that_is_too_large_is_refused(lab_folder: Path) -> None:
     assert told(lab_folder) == "more.yaml: the file is larger than 2,000,000 bytes\n"
 
 
+def test_a_change_can_be_looked_at_before_it_is_written(lab_folder: Path) -> None:
+    (lab_folder / "more.yaml").write_text("stacks: {wiki: [dokuwiki]}\n")
+    text = (lab_folder / "homelab.yaml").read_text() + "stacks: {more: [glances]}\n"
+    assert [app.name for app in load_lab(lab_folder, APPS, text=text).instances] == ["glances", "dokuwiki"]
+    with pytest.raises(LabFileError, match="one mistake"):
+        load_lab(lab_folder, APPS, text=text.replace("glances", "dokuwiki"))
+    assert [app.name for app in load_lab(lab_folder, APPS).instances] == ["dokuwiki"]
+
+
 def test_a_thousand_apps_load() -> None:
     lines = ["version: 1", "domain: lab.localhost", "stacks:"]
     for stack in range(50):

@@ -82,6 +82,16 @@ def test_a_link_out_of_the_lab_folder_is_not_followed(tmp_path: Path) -> None:
     assert caught.value.evidence == "overrides/wiki.yaml: `overrides/wiki.yaml` leads out of the lab folder"
 
 
+def test_a_service_that_the_app_does_not_have_is_a_fault(tmp_path: Path) -> None:
+    override(tmp_path, "services: {dokuwikki: {init: true}, database: {init: true}}\n")
+    with pytest.raises(LabFileError) as caught:
+        load_overrides(tmp_path, ["wiki"], {"wiki": ["dokuwiki"]})
+    assert caught.value.evidence.splitlines() == [
+        "overrides/wiki.yaml:1:12: the app has no service `dokuwikki` (did you mean `dokuwiki`?)",
+        "overrides/wiki.yaml:1:37: the app has no service `database` (it has `dokuwiki`)",
+    ]
+
+
 @pytest.mark.parametrize("key", sorted(REFUSED))
 def test_every_refused_key_says_why(tmp_path: Path, key: str) -> None:
     override(tmp_path, f"services: {{a: {{{key}: x}}}}\n")
