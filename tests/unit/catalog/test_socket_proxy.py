@@ -130,10 +130,10 @@ def test_everything_else_is_refused_before_the_engine_hears_of_it(proxy: Proxy, 
     assert proxy.engine.heard == []
 
 
-@pytest.mark.parametrize("header", CASES["refused_with_header"])
-def test_a_request_that_carries_more_than_a_question_is_refused(proxy: Proxy, header: str) -> None:
+@pytest.mark.parametrize("headers", CASES["refused_with_headers"], ids=lambda headers: headers[-1])
+def test_a_request_that_carries_more_than_a_question_is_refused(proxy: Proxy, headers: list[str]) -> None:
     proxy.engine.heard.clear()
-    assert proxy.status("GET /v1.41/version", header) == 400
+    assert proxy.status("GET /v1.41/version", *headers) == 400
     assert proxy.engine.heard == []
 
 
