@@ -77,10 +77,15 @@ class Homelab:
 
         return Catalog.shipped().with_folder(self.folder / "catalog")
 
+    @property
+    def exists(self) -> bool:
+        """Whether there is a lab file."""
+        return (self.folder / LAB_FILE).exists()
+
     @cached_property
     def lab(self) -> Lab:
         """The lab file as one checked model."""
-        if not (self.folder / LAB_FILE).exists():
+        if not self.exists:
             raise UsageError(
                 f"there is no lab in {self.folder}",
                 evidence=f"{self.folder / LAB_FILE} does not exist",
@@ -241,15 +246,25 @@ class Homelab:
 
         return self._edit(remove_app(self._text(), name))
 
+    def prospective(self, domain: str, images: ImageSource) -> Homelab:
+        """The lab that `init_lab` would write here, before it is written."""
+        from ez_homelab.config.starter import starter_lab
+
+        return self._as_if(starter_lab(domain, images)[LAB_FILE])
+
+    def _as_if(self, text: str) -> Homelab:
+        """The same lab as if its file held `text`."""
+        other = replace(self)
+        # cached_property keeps its value in the instance's dictionary; this one is known before it is asked for.
+        other.__dict__["lab"] = load_lab(self.folder, self.catalog.ids(), text=text)
+        return other
+
     def _text(self) -> str:
         # The lab is read first: a file that has mistakes is told with their positions, and is not edited.
         return (self.folder / LAB_FILE).read_text() if self.lab else ""
 
     def _edit(self, text: str) -> Edit:
-        after = replace(self)
-        # cached_property keeps its value in the instance's dictionary; this one is known before it is asked for.
-        after.__dict__["lab"] = load_lab(self.folder, self.catalog.ids(), text=text)
-        return Edit(self.folder / LAB_FILE, self._text(), text, after)
+        return Edit(self.folder / LAB_FILE, self._text(), text, self._as_if(text))
 
     async def _look_and_plan(self, start_held: bool) -> tuple[Plan, Mapping[str, ObservedServer | Unknown]]:
         from ez_homelab.plan import make_plan

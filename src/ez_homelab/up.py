@@ -1,0 +1,69 @@
+"""What `up` does before a lab can be applied: find out what is missing, stop before changing anything, install it."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ez_homelab.errors import PrerequisiteError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ez_homelab.doctor import Finding
+    from ez_homelab.lab import Homelab
+    from ez_homelab.prerequisites import InstallStep
+
+REGISTRY = "https://registry-1.docker.io/v2/"
+ANSWER_SECONDS = 8.0
+
+MENDED_BY_UP = frozenset({"docker-missing", "docker-not-running", "compose-missing", "compose-too-old"})
+"""What the doctor may find on a bare machine because `up` has not installed it yet."""
+
+
+async def registry_answers(address: str = REGISTRY) -> bool:
+    """Whether an image registry can be reached from this machine; 401 ("sign in first") is an answer too."""
+    import httpx
+
+    try:
+        # The system's own store: a company's inspecting proxy is trusted there and nowhere else.
+        async with httpx.AsyncClient(verify=ssl.create_default_context(), timeout=ANSWER_SECONDS) as client:
+            return (await client.get(address)).status_code in (200, 401)
+    except httpx.HTTPError:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """What has to be installed before the lab can be applied, and what the doctor noticed without objecting."""
+
+    steps: tuple[InstallStep, ...]
+    remarks: tuple[Finding, ...]
+
+
+async def prepare(lab: Homelab) -> Preparation:
+    """Look at the machine; raises `PrerequisiteError` for the worst thing that `up` cannot mend. Changes nothing."""
+    from ez_homelab.prerequisites import steps, survey
+
+    findings = await lab.doctor()
+    _stop_at_the_first(finding for finding in findings if finding.code not in MENDED_BY_UP)
+    found = await survey(lab.core)
+    todo = steps(found, need_debootstrap=lab.lab.images.source == "packages")
+    return Preparation(todo, tuple(finding for finding in findings if not finding.blocking))
+
+
+async def install_all(lab: Homelab, steps: Iterable[InstallStep]) -> None:
+    """Do every step, then look again: raises `PrerequisiteError` where the machine still cannot carry the lab."""
+    from ez_homelab.prerequisites import install
+
+    for step in steps:
+        with lab.progress.step(step.what) as say:
+            await install(lab.core, step, say)
+    _stop_at_the_first(await lab.doctor())
+
+
+def _stop_at_the_first(findings: Iterable[Finding]) -> None:
+    for finding in findings:
+        if finding.blocking:
+            raise PrerequisiteError(finding.what, evidence=finding.evidence, cause=finding.cause, fix=finding.fix)
