@@ -85,7 +85,7 @@ def test_shorthand_is_normalised() -> None:
 
 
 def objects(schema: dict[str, Any]) -> dict[str, Any]:
-    return {"": schema} | schema["$defs"]
+    return {"": schema, **schema["$defs"]}
 
 
 @pytest.mark.parametrize("schema", [service_schema(), app_tests_schema()], ids=["service", "tests"])
