@@ -123,7 +123,7 @@ def _check_apps(sources: list[Source], app_ids: Collection[str] | None) -> None:
         if core:
             at = instance.path if core == instance.name else path
             source.reader.fault(at, f"`{core}` is part of every lab, in stack `{CORE}`", "leave it out")
-        elif app_ids is not None and app not in app_ids:
+        elif app_ids is not None and app not in app_ids and not source.reader.full:
             source.reader.fault(path, f"there is no app `{app}` in the catalog", rules.did_you_mean(app, app_ids))
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Path = tuple[str | int, ...]
 _Type = TypeVar("_Type")
+MAX_FAULTS = 1_000
 _WORDS = {dict: "a mapping", list: "a list", str: "text", bool: "true or false", type(None): "nothing"}
 
 
@@ -43,8 +44,18 @@ class Reader:
 
     def fault(self, path: Path, message: str, suggestion: str = "") -> None:
         """Note a fault at the path, unless the YAML itself is at fault there."""
-        if self.document.position(path) not in self._told:
-            self.faults.append(self.document.fault(path, message, suggestion))
+        if self.full or self.document.position(path) in self._told:
+            return
+        self.faults.append(self.document.fault(path, message, suggestion))
+        if self.full:
+            self.faults.append(
+                self.document.fault(path, f"more may follow: the first {MAX_FAULTS:,} mistakes are told")
+            )
+
+    @property
+    def full(self) -> bool:
+        """Whether no more faults are noted: a hostile file cannot make an endless message."""
+        return len(self.faults) >= MAX_FAULTS
 
     def read(self, kind: Kind, value: Any, path: Path) -> Any:
         """The value in its full shape; None where it is faulty or empty."""
@@ -68,7 +79,7 @@ class Reader:
         for key, item in (self.expect(dict, value, path) or {}).items():
             if key not in known:
                 where = f"unknown key `{shown(key)}` in {group.word}" if path else f"unknown key `{shown(key)}`"
-                self.fault((*path, key), where, rules.did_you_mean(key, known))
+                self.fault((*path, key), where, "" if self.full else rules.did_you_mean(key, known))
                 continue
             result = self.read(known[key].kind, item, (*path, key))
             if result is not None:

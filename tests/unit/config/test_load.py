@@ -131,6 +131,16 @@ def test_a_thousand_apps_load() -> None:
     assert len(lab.instances) == len({app.name for app in lab.instances}) == 1000
 
 
+def test_the_number_of_messages_is_bounded() -> None:
+    apps = ", ".join(f"app-{number}" for number in range(5000))
+    keys = "".join(f"key-{number}: 1\n" for number in range(5000))
+    for text in (keys, f"stacks: {{wiki: [{apps}]}}\n"):
+        with pytest.raises(LabFileError) as caught:
+            lab_from_text(f"version: 1\ndomain: lab.localhost\n{text}", APPS)
+        assert len(caught.value.faults) == 1001
+        assert caught.value.faults[-1].message == "more may follow: the first 1,000 mistakes are told"
+
+
 def test_the_model_says_where_stacks_run() -> None:
     lab = load_lab(HERE / "valid" / "shorthand", APPS)
     assert lab.stacks_on(lab.core.name) == lab.stacks
