@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ez_homelab.errors import UsageError
-from ez_homelab.testing.fleet.base import base_root
+from ez_homelab.testing.fleet.base import base_root, engine_packages
 from ez_homelab.testing.fleet.fleet import ROOT, Fleet
 from ez_homelab.testing.fleet.network import DOMAIN
 from ez_homelab.testing.fleet.programs import (
@@ -32,6 +32,7 @@ __all__ = [
     "ServerSummary",
     "base_root",
     "check_prerequisites",
+    "engine_packages",
     "fleet_down",
     "fleet_list",
     "fleet_up",

@@ -39,6 +39,12 @@ _RECIPE = "1"  # part of the cache's key: count up when what is built here chang
 _POLICY = "#!/bin/sh\nexit 101\n"  # invoke-rc.d's word for "start no daemon": this is a build, not a machine
 
 
+def engine_packages(suite: str) -> tuple[str, ...]:
+    """The packages of a Docker engine and its client, which is a package of its own from Debian 13 on."""
+    apart = () if suite in {"bullseye", "bookworm"} else ("docker-cli",)
+    return ("docker.io", *apart, "iptables")
+
+
 def base_root(suite: str, packages: Sequence[str] = (), *, say: Callable[[str], None] | None = None) -> Path:
     """The folder of the base root for a Debian suite with extra packages in it; built where the cache lacks it.
 

@@ -57,8 +57,8 @@ else
         mkdir "sys/fs/cgroup/${hierarchy%%:*}"
         mount -t cgroup -o "${hierarchy#*:}" cgroup "sys/fs/cgroup/${hierarchy%%:*}"
     done
-    # Debian's /etc/init.d/docker mounts every controller that is not mounted here. That would make a hierarchy for the
-    # whole machine, which stays; read-only, as systemd leaves it, nothing can be added.
+    # A controller that someone mounts here first would be a new hierarchy for the whole machine, and stay. Read-only,
+    # as systemd leaves it, nothing can be added.
     mount -o remount,ro sys/fs/cgroup
 fi
 

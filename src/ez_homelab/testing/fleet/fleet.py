@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ROOT = Path("/var/lib/ez-homelab-fleet")
 _LOCK = Path("/run/ez-homelab-fleet.lock")
-_UNBORN = ".new-"
+_HALF = ".half-"  # before the name of a folder that is being made or removed, under the lock: else its maker died
 
 
 class Fleet:
@@ -86,11 +86,11 @@ class Fleet:
         """Remove all that is left of fleets in `root` whose owner died; returns their names."""
         removed = []
         with _locked():
-            for folder in sorted(root.glob(f"{_UNBORN}*")):
+            for folder in sorted(root.glob(f"{_HALF}*")):
                 remove_disk(folder)
             for fleet in cls.all_in(root):
                 if fleet.state.owner is not None and not fleet.state.owner.alive:
-                    fleet.down()
+                    fleet.remove_all()
                     removed.append(fleet.state.name)
         return removed
 
@@ -101,13 +101,21 @@ class Fleet:
 
     def down(self) -> None:
         """End every process of the fleet and remove its disks and its folder. No error where it is gone already."""
+        with _locked():
+            self.remove_all()
+
+    def remove_all(self) -> None:
+        """What `down` does, for callers that hold the lock of all fleets."""
         for server in self.servers.values():
             base.keep_archives(server.folder / "plain/archives")
         self.groups.kill_all()
         for process in self._processes():
             process.end()  # those that are in no group of ours, should any be
         self.groups.remove()
-        remove_disk(self.folder)
+        if self.folder.exists():
+            half = self.folder.with_name(_HALF + self.folder.name)
+            self.folder.rename(half)  # in one step, so that no folder without its state is ever left
+            remove_disk(half)
         self.servers = {}
 
     def __enter__(self) -> Fleet:
@@ -133,9 +141,10 @@ class Fleet:
         _check_name(name)
         if name in self.servers:
             raise UsageError(f"the fleet has a server called {name} already")
-        root = base.base_root(suite or self.state.suite, packages, say=say)
+        debian = suite or self.state.suite
+        root = base.base_root(debian, packages, say=say)
         index = next(n for n in range(1, 1000) if all(n != other.index for other in self.state.servers.values()))
-        state = ServerState(name, index, address_of(self.state.subnet, index), str(root))
+        state = ServerState(name, index, address_of(self.state.subnet, index), debian, str(root))
         self.state.servers[name] = state
         server = self.servers[name] = Server(self, state)
         try:
@@ -193,7 +202,7 @@ class Fleet:
                 raise UsageError(f"{folder} is there already", fix="take another folder, or take that fleet down")
             chosen = subnet or free_subnet(other.state.subnet for other in cls.all_in(folder.parent))
             state = FleetState(folder.name, chosen, suite, None if keep else record(os.getpid()))
-            beside = folder.with_name(_UNBORN + folder.name)
+            beside = folder.with_name(_HALF + folder.name)
             beside.mkdir(parents=True, mode=0o700)
             state.save(beside)
             beside.rename(folder)

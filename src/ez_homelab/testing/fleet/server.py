@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _NAMESPACES = ("--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup")
 _PLAIN_FOLDERS = ("docker", "containerd", "archives")
 _ENVIRONMENT = {"PATH": SYSTEM_PATH, "HOME": "/root", "USER": "root", "LOGNAME": "root", "LANG": "C.UTF-8"}
+# Debian's /etc/init.d/docker mounts control groups of its own making unless it finds the word cgroup in here.
+_FSTAB = "# The root and the control groups are there before this server starts.\nnone /sys/fs/cgroup none noauto 0 0\n"
 # Starts what is enabled for runlevel 2, as init does on a Debian without systemd. A server that fails to start one
 # service still starts the others.
 _START_SERVICES = 'for script in /etc/rc2.d/S*; do "$script" start; done >>/var/log/boot.log 2>&1 </dev/null'
@@ -89,6 +91,7 @@ class Server:
         self._place("etc/ssh/ssh_host_ed25519_key", host_key.read_text(encoding="ascii"), 0o600)
         self._place("etc/ssh/sshd_config.d/fleet.conf", "PasswordAuthentication no\nKbdInteractiveAuthentication no\n")
         self._place("root/.ssh/authorized_keys", client_key, 0o600)
+        self._place("etc/fstab", _FSTAB)
         self._place("etc/docker/daemon.json", json.dumps(engine_ranges(self._state.index), indent=2) + "\n")
 
     def boot(self) -> None:
@@ -201,7 +204,8 @@ class Server:
                 say(f"{self.name}: installing docker.io")
             quiet = {"DEBIAN_FRONTEND": "noninteractive"}
             self.run(["apt-get", "-q", "update"], env=quiet)
-            self.run(["apt-get", "-q", "install", "-y", "--no-install-recommends", "docker.io", "iptables"], env=quiet)
+            wanted = base.engine_packages(self._state.suite)
+            self.run(["apt-get", "-q", "install", "-y", "--no-install-recommends", *wanted], env=quiet)
         answers = ["docker", "version", "--format", "{{.Server.Version}}"]
         if self.run(["test", "-S", "/run/docker.sock"], check=False).returncode != 0:
             self.run(["/bin/sh", "-c", _START_ENGINE])

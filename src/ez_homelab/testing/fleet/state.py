@@ -24,6 +24,7 @@ class ServerState:
     index: int
     """Counts from 1 in its fleet; its address, its link's name and its engine's ranges follow from it."""
     address: str
+    suite: str
     base: str
     """The folder of the base root under its overlay."""
     online: bool = True
