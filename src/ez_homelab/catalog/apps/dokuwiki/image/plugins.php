@@ -1,0 +1,3 @@
+<?php
+// The image is what gets updated, never the program inside it.
+$plugins['upgrade'] = 0;

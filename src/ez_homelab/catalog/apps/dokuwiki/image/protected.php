@@ -1,0 +1,3 @@
+<?php
+// Not to be changed: this is where the volume is.
+$conf['savedir'] = '/storage/data';
