@@ -73,15 +73,14 @@ def _dials(server: Server, address: str, port: int) -> bool:
 
 
 def _what_the_host_has() -> dict[str, object]:
-    """What a fleet must not change on the machine."""
+    """What a fleet must not change on the machine. Its own engine, should it run one, may go on meanwhile."""
     links = json.loads(subprocess.run(["ip", "-json", "link"], capture_output=True, check=True).stdout)
-    rules = subprocess.run(["iptables", "-t", "nat", "-S"], capture_output=True, text=True, check=True).stdout
-    paths = [Path(p) for p in ("/opt", "/opt/stacks", "/etc", "/etc/docker", "/var/lib/docker", "/run/docker.sock")]
+    paths = [Path(p) for p in ("/opt", "/opt/stacks", "/etc/docker", "/etc/resolv.conf", "/etc/hosts", "/run/sshd")]
+    mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
     return {
-        "links": sorted(link["ifname"] for link in links),
-        "nat": rules,
-        "mounts": Path("/proc/self/mountinfo").read_text(encoding="utf-8"),
-        "folders": {str(path): path.stat().st_mtime_ns for path in paths if path.exists()},
+        "links": sorted(link["ifname"] for link in links if not link["ifname"].startswith("veth")),
+        "mounts": [line for line in mounts if "ez-homelab" in line or "orphan" in line],
+        "paths": {str(path): path.stat().st_mtime_ns for path in paths if path.exists()},
         "forwarding": Path("/proc/sys/net/ipv4/ip_forward").read_text(encoding="ascii"),
     }
 

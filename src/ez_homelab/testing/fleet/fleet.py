@@ -60,7 +60,7 @@ class Fleet:
         check_prerequisites()
         wanted = list(names) if names is not None else default_names(servers)
         for name in wanted:
-            _check_name(name)
+            check_name(name)
         target = (folder or ROOT / f"fleet-{secrets.token_hex(3)}").absolute()
         cls.clean_up_stale(target.parent)
         if target.parent != ROOT:
@@ -138,7 +138,7 @@ class Fleet:
 
         Raises `UsageError` where the name is taken, `CommandError` where it does not start (it is removed then).
         """
-        _check_name(name)
+        check_name(name)
         if name in self.servers:
             raise UsageError(f"the fleet has a server called {name} already")
         debian = suite or self.state.suite
@@ -240,7 +240,8 @@ def default_names(servers: int) -> list[str]:
     return ["core", *(f"remote{number}" for number in range(1, servers))]
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Raise `UsageError` for what cannot be a host name, a folder and a control group at once."""
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name) or name == "host":
         raise UsageError(f"{name!r} cannot be a test server's name", fix="use small letters, digits and hyphens")
 
