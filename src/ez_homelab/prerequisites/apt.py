@@ -28,8 +28,9 @@ OPTIONS = (
     "--option=Dpkg::Options::=--force-confold",
     "--no-install-recommends",
 )
-LOCK_WAIT = 600.0
-"""Seconds to wait for another apt-get. Unattended upgrades after the first boot of a cloud machine take minutes."""
+PAUSE = 5.0
+LOCK_TRIES = 120
+"""Ten minutes for another apt-get. Unattended upgrades after the first boot of a cloud machine take minutes."""
 
 ANOTHER = "another apt-get is at work on this machine; waiting for it"
 NETWORK_SIGNS = ("Temporary failure resolving", "Could not connect", "Failed to fetch", "Unable to connect")
@@ -73,19 +74,17 @@ def _progress(packages: Sequence[str], say: Callable[[str], None]) -> Callable[[
     return hear
 
 
-async def _waiting(
-    host: Host, command: Command, say: Callable[[str], None], hear: Callable[[str], None], *, pause: float = 5.0
-) -> Completed:
+async def _waiting(host: Host, command: Command, say: Callable[[str], None], hear: Callable[[str], None]) -> Completed:
     """Run it; while another apt-get holds a lock that apt-get itself does not wait for, run it again."""
-    waited = 0.0
-    while True:
-        completed = await host.run(command, on_line=hear)
-        if completed.ok or waited >= LOCK_WAIT or not _says(completed, LOCK_SIGNS):
-            return completed
-        if waited % 30 == 0:
+    completed = await host.run(command, on_line=hear)
+    for waited in range(LOCK_TRIES):
+        if completed.ok or not _says(completed, LOCK_SIGNS):
+            break
+        if waited % 12 == 0:
             say(ANOTHER)
-        await asyncio.sleep(pause)
-        waited += pause
+        await asyncio.sleep(PAUSE)
+        completed = await host.run(command, on_line=hear)
+    return completed
 
 
 def _says(completed: Completed, signs: tuple[str, ...]) -> bool:

@@ -18,8 +18,10 @@ INIT_SCRIPT = "/etc/init.d/docker"
 ENGINE_PID = "/run/docker.pid"
 CONTAINERD_PID = "/run/docker/containerd/containerd.pid"
 ENGINE_LOG = "/var/log/docker.log"
-ENGINE_WAIT = 60.0
-SCRIPT_WAIT = 20.0
+ENGINE_WAIT = 60
+SCRIPT_WAIT = 20
+"""Seconds."""
+PAUSE = 0.5
 ENVIRONMENT = {"PATH": SYSTEM_PATH}
 
 
@@ -85,25 +87,23 @@ async def _answers(host: Host) -> bool:
     return completed.ok and bool(completed.stdout.strip())
 
 
-async def _answers_within(host: Host, say: Callable[[str], None], seconds: float, *, pause: float = 0.5) -> bool:
-    waited = 0.0
-    while not await _answers(host):
-        if waited >= seconds:
-            return False
-        if waited and waited % 10 == 0:
-            say(f"waiting for Docker's engine to answer ({waited:.0f} s)")
-        await asyncio.sleep(pause)
-        waited += pause
-    return True
+async def _answers_within(host: Host, say: Callable[[str], None], seconds: int) -> bool:
+    for waited in range(int(seconds / 0.5)):
+        if await _answers(host):
+            return True
+        if waited and waited % 20 == 0:
+            say(f"waiting for Docker's engine to answer ({waited // 2} s)")
+        await asyncio.sleep(PAUSE)
+    return await _answers(host)
 
 
-async def _wait(host: Host, say: Callable[[str], None], seconds: float, log: Command) -> None:
+async def _wait(host: Host, say: Callable[[str], None], seconds: int, log: Command) -> None:
     if await _answers_within(host, say, seconds):
         return
     said = await host.run(log)
     where = ENGINE_LOG if log.argv[0] == "tail" else "journalctl -u docker"
     raise PrerequisiteError(
-        f"Docker's engine on {host.name} does not answer, {seconds:.0f} s after it was started",
+        f"Docker's engine on {host.name} does not answer, {seconds} s after it was started",
         evidence=said.stdout.strip() or said.last_line,
         cause="its log says why; often a kernel without a needed module, or a container that may not run Docker",
         fix=f"read the whole log on {host.name} ({where}), mend what it names, then run this again",

@@ -127,10 +127,7 @@ def _repository(survey: Survey) -> RepositoryStep:
 def _compose(survey: Survey) -> list[InstallStep]:
     if survey.has_compose or (survey.docker_com and not survey.has_docker and not survey.docker_package):
         return []
-    why = "it starts the stacks"
-    if survey.compose_version:
-        oldest = ".".join(map(str, MINIMUM_COMPOSE))
-        why = f"it starts the stacks; {survey.compose_version} is there, and {oldest} is the oldest that will do"
+    why = _compose_reason(survey)
     package = _compose_package(survey)
     if package:
         return [PackagesStep(f"install Docker Compose ({package})", why, (package,))]
@@ -148,12 +145,29 @@ def _compose(survey: Survey) -> list[InstallStep]:
     )
 
 
+def _compose_reason(survey: Survey) -> str:
+    """Why Compose has to be installed. Refuses where an old one would be taken whatever is installed beside it."""
+    if not survey.compose_version:
+        return "it starts the stacks"
+    oldest = ".".join(map(str, MINIMUM_COMPOSE))
+    if survey.compose_path.startswith("/root/"):
+        raise PrerequisiteError(
+            f"Docker Compose {survey.compose_version} is too old, and lies where docker looks first",
+            evidence=f"{survey.compose_path} is {survey.compose_version}; {oldest} is the oldest that will do",
+            cause="somebody put it there by hand",
+            fix=f"rm {survey.compose_path}; then run this again",
+        )
+    return f"it starts the stacks; {survey.compose_version} is there, and {oldest} is the oldest that will do"
+
+
 def _compose_package(survey: Survey) -> str:
-    """The package that brings Compose 2.20 or newer, empty where the archive has none."""
+    """The package that brings a Compose that is new enough; empty where the archive has none."""
     if survey.docker_package == "docker-ce":
         return "docker-compose-plugin"
-    if survey.docker_package != "docker.io" and survey.has_docker:
-        return ""  # Docker came by hand; a package would bring a second one
+    if survey.compose_version or (survey.has_docker and not survey.docker_package):
+        return (
+            ""  # the archive's is the old one that is there; or Docker came by hand, and a package brings a second one
+        )
     if survey.family == "ubuntu":
         return "docker-compose-v2"
     if survey.family == "debian" and survey.codename != "bookworm":

@@ -35,7 +35,7 @@ class Architecture:
         kernel = docker_architecture(answers["kernel"].stdout)
         system = answers["system"].stdout.strip() if answers["system"].ok else ""
         if kernel not in SUPPORTED:
-            return (_unsupported(kernel),)
+            return (_unsupported(kernel, answers["kernel"].stdout.strip()),)
         if system in NARROW:
             return (_narrow(kernel, system),)
         return tuple(
@@ -52,12 +52,12 @@ class Architecture:
         )
 
 
-def _unsupported(kernel: str) -> Finding:
+def _unsupported(kernel: str, machine: str) -> Finding:
     return Finding(
         "architecture-unsupported",
         "error",
         f"a lab runs on amd64 and arm64, and this machine is {kernel}",
-        evidence=f"uname -m: {kernel}",
+        evidence=f"uname -m: {machine}",
         cause="most apps have no release for other processors",
         fix="use a 64-bit PC, or a Raspberry Pi 3 or newer with a 64-bit system",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -76,7 +77,7 @@ def _not_mounted(path: str, point: str, line: str) -> Finding:
         f"{path} is on a disk that is not mounted",
         evidence=f"/etc/fstab: {line}",
         cause="the disk is unplugged, failed, or was not mounted at boot; apps would fill the system's own disk",
-        fix=f"mount {point}",
+        fix=f"mount {shlex.quote(point)}",
     )
 
 
@@ -87,7 +88,7 @@ def _missing(path: str) -> Finding:
         f"the folder {path} is not there",
         evidence=f"stat: no {path}",
         cause="the lab gives it to apps, and nothing has made it yet; or its disk is not mounted",
-        fix=f"mount its disk, or make the folder: mkdir -p {path}",
+        fix=f"mount its disk, or make the folder: mkdir -p {shlex.quote(path)}",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,9 @@ PULL_BYTES = 2 * GB
 """Pulling images: the first apps' are 0.1 to 0.6 GB each, and are unpacked beside their archives."""
 OTHER_BYTES = GB // 2
 FEW_FILES = 50_000
-"""A Debian base image alone is 8,000 files."""
+"""Where images are unpacked: a Debian base alone is 8,000 files."""
+FEWEST_FILES = 1_000
+"""Anywhere else."""
 FULL = 0.9
 
 
@@ -97,7 +100,8 @@ def _judge(system: FileSystem, paths: dict[str, int], subject: Subject) -> list[
     elif system.free < 2 * needed and system.free < (1 - FULL) * system.size:
         what = f"{system.target} is nearly full"
         found.append(Finding("disk-nearly-full", "warning", what, evidence, purpose, _fix(system)))
-    if system.files and system.files_free < FEW_FILES:
+    fewest = FEW_FILES if needed > OTHER_BYTES else FEWEST_FILES
+    if system.files and system.files_free < fewest:
         evidence = f"{system.target}: {system.files_free} of {system.files} inodes free"
         cause = "very many small files use up the file system's fixed number of them"
         what = f"{system.target} can hold hardly any more files"
@@ -106,7 +110,8 @@ def _judge(system: FileSystem, paths: dict[str, int], subject: Subject) -> list[
 
 
 def _fix(system: FileSystem) -> str:
-    return f"see what takes the room (du -xh --max-depth=2 {system.target} | sort -h) and remove what is not needed"
+    look = f"du -xh --max-depth=2 {shlex.quote(system.target)} | sort -h"
+    return f"see what takes the room ({look}) and remove what is not needed"
 
 
 def _gb(size: int) -> str:

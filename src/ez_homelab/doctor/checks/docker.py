@@ -32,8 +32,9 @@ class Docker:
         version = answers["version"]
         if version.status == 127:
             return (_missing(),)
-        if "podman" in (version.stdout + version.stderr).lower():
-            return (_podman(version.last_line),)
+        for line in (version.stdout + version.stderr).splitlines():
+            if "podman" in line.lower():
+                return (_podman(line.strip()),)
         client, engine, evidence = parse_docker_version(version)
         if not client or "permission denied" in evidence.lower():
             raise CouldNotLook(evidence or version.last_line, fix="run it as root: sudo ./ez-homelab.sh doctor")
