@@ -6,6 +6,7 @@ An action that fails takes with it only what waits for it; everything else is ca
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -13,6 +14,7 @@ from ez_homelab.errors import EzError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from contextlib import AbstractContextManager
 
     from ez_homelab.apply.journal import Journal
     from ez_homelab.plan.action import Action, Plan
@@ -23,8 +25,8 @@ if TYPE_CHECKING:
 AT_ONCE = 4
 """Actions under way at the same time on one server."""
 
-# Builds keep a processor busy each; more than this at once only makes all of them slow.
-IMAGES_AT_ONCE = 2
+# A build or a pull keeps disk, network and processor busy by itself.
+IMAGES_AT_ONCE = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +74,21 @@ class Execution:
         finally:
             done[action.id].set()
 
+    def _told(self, action: Action) -> AbstractContextManager[Callable[[str], None]]:
+        # A file takes a millisecond and there are many: the plan names them, their failure is told as an error.
+        return _quiet() if action.kind == "file" else self.progress.step(_title(action))
+
     async def _one(self, action: Action) -> Outcome:
         try:
-            with self.journal.step(self.run, action.id, action.verb), self.progress.step(_title(action)) as say:
+            with self.journal.step(self.run, action.id, action.verb), self._told(action) as say:
                 await self.perform(action, say)
         except EzError as error:
             return Outcome(action, "failed", error)
         return Outcome(action, "done")
+
+
+def _quiet() -> AbstractContextManager[Callable[[str], None]]:
+    return nullcontext(lambda _line: None)
 
 
 def _title(action: Action) -> str:
