@@ -38,10 +38,19 @@ async def start_engine(host: Host, say: Callable[[str], None], *, systemd: bool)
             host, say, ENGINE_WAIT, looking("journalctl", "--unit=docker", "--lines=3", "--no-pager", "--output=cat")
         )
         return
+    await _share_mounts(host)
     if not await _started_by_script(host, say):
         await _start_directly(host)
         await _wait(host, say, ENGINE_WAIT, looking("tail", "--lines=3", ENGINE_LOG))
     say("no systemd here: if nothing on this machine starts Docker after a reboot, `./ez-homelab.sh up` does")
+
+
+async def _share_mounts(host: Host) -> None:
+    """Let containers see what is mounted later, as systemd does at every boot (mount_namespaces(7)).
+
+    Without it Docker refuses every bind mount with `rslave` or `rshared`, such as a monitor's view of the disks.
+    """
+    await _run(host, "mount", "--make-rshared", "/")
 
 
 async def _started_by_script(host: Host, say: Callable[[str], None]) -> bool:
