@@ -227,6 +227,8 @@ def test_a_folder_is_copied_in(bare_server: Server, tmp_path: Path) -> None:
     bare_server.push(tmp_path, "/srv/pushed", exclude=["left out"])
     assert bare_server.run(["/srv/pushed/a/b/run me"]).stdout == "hello\n"
     assert bare_server.run(["ls", "/srv/pushed/a"]).stdout == "b\n"
+    with pytest.raises(CommandError, match="could not be read"):
+        bare_server.read("/srv/pushed/a/left out")
 
 
 # --- ends --------------------------------------------------------------------------------------------------------

@@ -6,17 +6,17 @@ import hashlib
 import os
 import re
 import secrets
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ez_homelab.errors import UsageError
-from ez_homelab.testing.fleet import base, keys
+from ez_homelab.testing.fleet import base, disk, keys
 from ez_homelab.testing.fleet.cgroups import FleetGroups, Hierarchies
 from ez_homelab.testing.fleet.network import Router, address_of, free_subnet
 from ez_homelab.testing.fleet.processes import ProcessRecord, record
 from ez_homelab.testing.fleet.programs import check_prerequisites
-from ez_homelab.testing.fleet.server import Server, remove_disk
+from ez_homelab.testing.fleet.server import Server
 from ez_homelab.testing.fleet.state import FILE_NAME, FleetState, ServerState
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Fleet:
         removed = []
         with _locked():
             for folder in sorted(root.glob(f"{_HALF}*")):
-                remove_disk(folder)
+                disk.remove(folder)
             for fleet in cls.all_in(root):
                 if fleet.state.owner is not None and not fleet.state.owner.alive:
                     fleet.remove_all()
@@ -96,8 +96,12 @@ class Fleet:
 
     @classmethod
     def all_in(cls, root: Path = ROOT) -> list[Fleet]:
-        """Every fleet with a folder in `root`, sorted by name."""
-        return [cls.load(file.parent) for file in sorted(root.glob(f"[!.]*/{FILE_NAME}"))]
+        """Every fleet with a folder in `root` that this version can read, sorted by name."""
+        found = []
+        for file in sorted(root.glob(f"[!.]*/{FILE_NAME}")):
+            with suppress(UsageError):  # taken down meanwhile, or written by another version: not ours to touch
+                found.append(cls.load(file.parent))
+        return found
 
     def down(self) -> None:
         """End every process of the fleet and remove its disks and its folder. No error where it is gone already."""
@@ -115,7 +119,7 @@ class Fleet:
         if self.folder.exists():
             half = self.folder.with_name(_HALF + self.folder.name)
             self.folder.rename(half)  # in one step, so that no folder without its state is ever left
-            remove_disk(half)
+            disk.remove(half)
         self.servers = {}
 
     def __enter__(self) -> Fleet:
@@ -166,7 +170,7 @@ class Fleet:
         server.kill()
         server.set_online(True)
         del self.state.servers[name]
-        remove_disk(server.folder)
+        disk.remove(server.folder)
         self._restart_names()
 
     # --- what servers need -------------------------------------------------------------------------------------

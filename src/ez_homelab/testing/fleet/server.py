@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -13,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ez_homelab.errors import CommandError, UsageError
-from ez_homelab.testing.fleet import base, keys
+from ez_homelab.testing.fleet import base, disk, keys
+from ez_homelab.testing.fleet.calls import ENVIRONMENT, Call
 from ez_homelab.testing.fleet.network import DOMAIN, in_network_of
 from ez_homelab.testing.fleet.processes import joined, record, start_detached, wait_until
-from ez_homelab.testing.fleet.programs import SYSTEM_PATH, last_line
+from ez_homelab.testing.fleet.programs import last_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -25,10 +22,6 @@ if TYPE_CHECKING:
     from ez_homelab.testing.fleet.state import ServerState
 
 _NAMESPACES = ("--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup")
-_PLAIN_FOLDERS = ("docker", "containerd", "archives")
-_ENVIRONMENT = {"PATH": SYSTEM_PATH, "HOME": "/root", "USER": "root", "LOGNAME": "root", "LANG": "C.UTF-8"}
-# Debian's /etc/init.d/docker mounts control groups of its own making unless it finds the word cgroup in here.
-_FSTAB = "# The root and the control groups are there before this server starts.\nnone /sys/fs/cgroup none noauto 0 0\n"
 # Starts what is enabled for runlevel 2, as init does on a Debian without systemd. A server that fails to start one
 # service still starts the others.
 _START_SERVICES = 'for script in /etc/rc2.d/S*; do "$script" start; done >>/var/log/boot.log 2>&1 </dev/null'
@@ -78,21 +71,8 @@ class Server:
 
     def create(self) -> None:
         """Lay out its disk: folders, host key, names, who may come in. Not started yet."""
-        for part in ("upper", "work", "root", *(f"plain/{name}" for name in _PLAIN_FOLDERS)):
-            (self.folder / part).mkdir(parents=True)
-        base.give_archives(self.folder / "plain/archives")
-        host_key = self.folder / "host_key"
-        keys.pin(self._fleet.folder, self.name, self.address, keys.make_key(host_key, self.name))
-        client_key = (self._fleet.folder / f"{keys.CLIENT_KEY}.pub").read_text(encoding="ascii")
-        names = f"127.0.0.1 localhost\n127.0.1.1 {self.domain} {self.name}\n::1 localhost ip6-localhost ip6-loopback\n"
-        self._place("etc/hostname", f"{self.name}\n")
-        self._place("etc/hosts", names)
-        self._place("etc/resolv.conf", f"search {DOMAIN}\nnameserver {self._fleet.router.address}\n")
-        self._place("etc/ssh/ssh_host_ed25519_key", host_key.read_text(encoding="ascii"), 0o600)
-        self._place("etc/ssh/sshd_config.d/fleet.conf", "PasswordAuthentication no\nKbdInteractiveAuthentication no\n")
-        self._place("root/.ssh/authorized_keys", client_key, 0o600)
-        self._place("etc/fstab", _FSTAB)
-        self._place("etc/docker/daemon.json", json.dumps(engine_ranges(self._state.index), indent=2) + "\n")
+        fleet = self._fleet
+        disk.create(self.folder, self._state, fleet=fleet.folder, router=fleet.router.address)
 
     def boot(self) -> None:
         """Switch it on, with the disk it has; returns when its services, sshd among them, have been started."""
@@ -170,7 +150,8 @@ class Server:
         Raises `CommandError` where the status is not 0 (unless `check` is off) or the time is over; the program and
         what it started in its process group are ended first.
         """
-        return self._run(self.command(argv, directory=directory), argv, check, input, timeout, env)
+        call = Call(self.command(argv, directory=directory), argv, self.name, env or {})
+        return call.text(input, timeout=timeout, check=check)
 
     def ssh(
         self,
@@ -182,7 +163,8 @@ class Server:
         known_hosts: Path | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run a program in it over real SSH from the router, host key pinned (or found in `known_hosts`)."""
-        return self._run(self.ssh_command(argv, known_hosts=known_hosts), argv, check, input, timeout, None)
+        call = Call(self.ssh_command(argv, known_hosts=known_hosts), argv, self.name)
+        return call.text(input, timeout=timeout, check=check)
 
     def ssh_command(
         self, argv: Sequence[str] = (), *, known_hosts: Path | None = None, terminal: bool = False
@@ -219,7 +201,11 @@ class Server:
 
     def read(self, path: str) -> bytes:
         """The content of a file in it. Raises `CommandError` where there is none."""
-        return self._bytes(self.command(["cat", "--", path]), ["cat", path], b"", 60, None).stdout
+        ended = Call(self.command(["cat", "--", path]), ["cat", path], self.name).bytes(timeout=60)
+        if ended.returncode != 0:
+            evidence = last_line(ended.stderr.decode(errors="replace"))
+            raise CommandError(f"{path} could not be read on {self.name}", evidence=evidence)
+        return ended.stdout
 
     def write(self, path: str, content: bytes | str, *, mode: int = 0o644) -> None:
         """Write a file in it, whole, owned by root, making its folders."""
@@ -239,7 +225,7 @@ class Server:
         packing = ["tar", "-C", str(source), "-cf", "-", *(f"--exclude={name}" for name in exclude), "."]
         unpacking = self.command(["tar", "-C", remote, "--no-same-owner", "-xpf", "-"])
         with subprocess.Popen(packing, stdout=subprocess.PIPE) as packer:
-            ended = subprocess.run(unpacking, stdin=packer.stdout, capture_output=True, env=_ENVIRONMENT, check=False)
+            ended = subprocess.run(unpacking, stdin=packer.stdout, capture_output=True, env=ENVIRONMENT, check=False)
         if ended.returncode or packer.returncode:
             evidence = last_line(ended.stderr.decode(errors="replace"))
             raise CommandError(f"{source} could not be copied to {self.name}", evidence=evidence)
@@ -300,80 +286,3 @@ class Server:
         self._state.ports[port] = server_port
         self._fleet.save()
         return port
-
-    def _place(self, path: str, content: str, mode: int = 0o644) -> None:
-        """Put a file on the disk of a server that is off; folders take owner and mode from the base root."""
-        target = self.folder / "upper" / path
-        for folder in reversed(Path(path).parents[:-1]):
-            made, under = self.folder / "upper" / folder, Path(self._state.base) / folder
-            if not made.exists():
-                made.mkdir(mode=0o700)
-                made.chmod(under.stat().st_mode & 0o7777 if under.exists() else 0o755)
-        target.write_text(content, encoding="utf-8")
-        target.chmod(mode)
-
-    def _run(
-        self,
-        command: Sequence[str],
-        argv: Sequence[str],
-        check: bool,
-        data: bytes,
-        timeout: float,
-        env: Mapping[str, str] | None,
-    ) -> subprocess.CompletedProcess[str]:
-        ended = self._bytes(command, argv, data, timeout, env)
-        out, err = ended.stdout.decode(errors="replace"), ended.stderr.decode(errors="replace")
-        if check and ended.returncode != 0:
-            raise CommandError(
-                f"`{' '.join(argv[:2])}` ended with status {ended.returncode} on {self.name}",
-                evidence=last_line(err, out),
-            )
-        return subprocess.CompletedProcess(list(argv), ended.returncode, out, err)
-
-    def _bytes(
-        self, command: Sequence[str], argv: Sequence[str], data: bytes, timeout: float, env: Mapping[str, str] | None
-    ) -> subprocess.CompletedProcess[bytes]:
-        streams = subprocess.PIPE
-        with subprocess.Popen(
-            command,
-            stdin=streams,
-            stdout=streams,
-            stderr=streams,
-            env={**_ENVIRONMENT, **(env or {})},
-            start_new_session=True,
-        ) as process:
-            try:
-                out, err = process.communicate(data, timeout)
-            except BaseException as error:
-                os.killpg(process.pid, signal.SIGKILL)
-                if not isinstance(error, subprocess.TimeoutExpired):
-                    raise
-                raise CommandError(
-                    f"`{' '.join(argv[:2])}` took longer than {timeout:g} s on {self.name}",
-                    evidence=last_line((error.stderr or b"").decode(errors="replace")),
-                ) from error
-        return subprocess.CompletedProcess(list(argv), process.returncode, out, err)
-
-
-def engine_ranges(index: int) -> dict[str, object]:
-    """The address ranges of the engine in server `index`: apart from the fleet's own and from its neighbours'."""
-    block = 128 + index % 100
-    return {
-        "bip": f"10.{block}.0.1/24",
-        "default-address-pools": [{"base": f"10.{block}.128.0/17", "size": 24}],
-    }
-
-
-def remove_disk(folder: Path) -> None:
-    """Remove a server's or a fleet's folder. Raises `CommandError` where something is mounted in it."""
-    inside = [
-        line.split(" ")[4]
-        for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
-        if (line.split(" ")[4] + "/").startswith(f"{folder}/")
-    ]
-    for mount in sorted(inside, reverse=True):
-        subprocess.run(["umount", "--lazy", mount], capture_output=True, check=False)
-    if inside and any(os.path.ismount(mount) for mount in inside):
-        raise CommandError(f"{folder} is not removed: something is mounted in it", evidence=", ".join(inside))
-    if folder.exists():
-        shutil.rmtree(folder)

@@ -58,6 +58,13 @@ class FleetState:
             raw = json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))
         except FileNotFoundError as error:
             raise UsageError(f"there is no test fleet in {folder}", fix="ez-homelab fleet list") from error
+        try:
+            return cls._from(raw)
+        except (KeyError, TypeError, ValueError) as error:
+            raise UsageError(f"{folder / FILE_NAME} was written by another version", evidence=repr(error)) from error
+
+    @classmethod
+    def _from(cls, raw: dict[str, Any]) -> FleetState:
         return cls(
             name=raw["name"],
             subnet=raw["subnet"],

@@ -6,8 +6,8 @@ from itertools import pairwise
 import pytest
 
 from ez_homelab.errors import UsageError
+from ez_homelab.testing.fleet.disk import engine_ranges
 from ez_homelab.testing.fleet.network import address_of
-from ez_homelab.testing.fleet.server import engine_ranges
 
 
 @pytest.mark.parametrize(("index", "address"), [(0, "10.111.4.1"), (1, "10.111.4.11"), (244, "10.111.4.254")])

@@ -41,3 +41,9 @@ def test_a_fleet_is_read_back_as_it_was_written(tmp_path: Path) -> None:
 def test_a_folder_without_a_fleet_is_a_wrong_call(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no test fleet"):
         FleetState.load(tmp_path)
+
+
+def test_what_another_version_wrote_is_said_to_be_so(tmp_path: Path) -> None:
+    (tmp_path / "state.json").write_text('{"name": "lab"}', encoding="utf-8")
+    with pytest.raises(UsageError, match="another version"):
+        FleetState.load(tmp_path)
