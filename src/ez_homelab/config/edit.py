@@ -1,8 +1,8 @@
 """Puts an app into the text of a lab file, or takes one out, and leaves every other character as it is.
 
-The text is cut and joined at the positions that the parser reports. Loading and dumping, even by a library that keeps
-comments, moves comments between neighbours and changes indentation. Whatever was done is read again: unless exactly
-the app asked for came or went, nothing is returned.
+The text is cut and joined at the positions that ruamel.yaml's round-trip parser reports. Its dumper keeps comments, yet
+moves them between neighbours and changes indentation, so it is not used. Whatever was done is read again: unless
+exactly the app asked for came or went, nothing is returned.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import yaml
+from ruamel.yaml import YAML, nodes
 
 from ez_homelab.config import rules
 from ez_homelab.config.load import LAB_FILE, build_stacks, lab_file_error, read_source
@@ -20,8 +20,6 @@ from ez_homelab.yaml_text import shown
 
 if TYPE_CHECKING:
     from ez_homelab.config.checks import Source
-
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def add_app(text: str, app: str, stack: str, name: str | None = None) -> str:
@@ -101,7 +99,7 @@ class _Text:
         self.text = text.removeprefix("\ufeff")
         self.newline = "\r\n" if "\r\n" in text else "\n"
         self.lines = self.text.splitlines(keepends=True)
-        self.root = yaml.compose(self.text, Loader=_LOADER)
+        self.root = YAML(pure=True).compose(self.text)
 
     def add(self, instance: AppInstance, stack: str) -> str | None:
         """The text with the app in it; None where the way it is written is not known here."""
@@ -139,7 +137,7 @@ class _Text:
 
     def _insert(self, node: Any, block: list[str], flow: str) -> str | None:
         """The text with a member more at the end of the node: as lines, or as `flow` between brackets."""
-        if not isinstance(node, yaml.CollectionNode):
+        if not isinstance(node, nodes.CollectionNode):
             return None
         if not node.flow_style:
             return self._insert_lines(self._last_line(node), block)
@@ -193,7 +191,7 @@ class _Text:
 
     def _last_line(self, node: Any) -> int:
         """The line (from 0) on which the node's own text ends, without comments and blank lines after it."""
-        if isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
+        if isinstance(node, nodes.CollectionNode) and not node.flow_style and node.value:
             return self._last_line(_members(node)[-1].value)
         line: int = node.end_mark.line
         if node.end_mark.column == 0 and line > node.start_mark.line:
@@ -212,25 +210,25 @@ def _is_comment(line: str) -> bool:
 
 def _members(node: Any) -> list[_Pair]:
     """What a mapping or a list holds. An item that is a mapping with one name goes by that name."""
-    if isinstance(node, yaml.MappingNode):
+    if isinstance(node, nodes.MappingNode):
         return [_Pair(key.value, key, value) for key, value in node.value]
-    if not isinstance(node, yaml.SequenceNode):
+    if not isinstance(node, nodes.SequenceNode):
         return []
-    named = (item.value[0][0] if isinstance(item, yaml.MappingNode) and item.value else item for item in node.value)
+    named = (item.value[0][0] if isinstance(item, nodes.MappingNode) and item.value else item for item in node.value)
     return [_Pair(str(key.value), item, item) for key, item in zip(named, node.value, strict=True)]
 
 
 def _value(node: Any, name: str) -> _Pair | None:
-    pairs = _members(node) if isinstance(node, yaml.MappingNode) else []
+    pairs = _members(node) if isinstance(node, nodes.MappingNode) else []
     return next((pair for pair in pairs if pair.name == name), None)
 
 
 def _is_list(node: Any) -> bool:
-    return isinstance(node, yaml.SequenceNode)
+    return isinstance(node, nodes.SequenceNode)
 
 
 def _is_scalar(node: Any) -> bool:
-    return isinstance(node, yaml.ScalarNode)
+    return isinstance(node, nodes.ScalarNode)
 
 
 def _indentation(stacks: _Pair) -> tuple[int, int]:
