@@ -32,9 +32,12 @@ _APART = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc
 # Inside the new root a temporary folder of the server's does not exist.
 _INSIDE: Mapping[str, str] = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C", "TMPDIR": "/tmp"}  # noqa: S108
 _PROXY_NAMES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
-# Ends what a killed build has left running: processes that name its folder and are in namespaces made for it.
+# Ends what a killed build has left running: processes that name its folder and are in namespaces made for it. The
+# network is looked at because test servers share one machine's processes and each has a folder of that name.
 _END_LEFTOVERS = b"""\
+here=$(readlink /proc/self/ns/net)
 for entry in /proc/[0-9]*; do
+    [ "$(readlink "$entry/ns/net" 2>/dev/null)" = "$here" ] || continue
     line=$(tr '\\0' ' ' <"$entry/cmdline" 2>/dev/null) || continue
     case $line in "unshare --mount "*" $1"*) kill -KILL "${entry#/proc/}" 2>/dev/null ;; esac
 done
@@ -67,21 +70,18 @@ async def build_base(host: Host, say: Say) -> None:
 
 
 async def build_edition(host: Host, edition: PackageEdition, say: Say) -> None:
-    """Build one edition on the base, which must be there, unless the server has it. `say` gets each line.
+    """Build one edition, and the base where the server lacks it, unless the server has it. `say` gets each line.
 
-    Raises `CommandError` with the failing step as evidence, `LockedError` where another build runs on this server.
+    Raises as `build_base` does; the evidence of a `CommandError` begins with the step that failed.
     """
-    async with host.lock(BUILD_LOCK, f"a build of {edition.tag}"):
-        try:
-            await _build_edition(host, edition, say)
-        finally:
-            await _tidy(host)
+    await build_missing(host, [edition], say)
 
 
 async def build_missing(host: Host, editions: Iterable[PackageEdition], say: Say) -> list[str]:
     """Build what the server does not have of these editions, and the base if one of them needs it; the tags built.
 
-    Faster than one by one: steps that several editions share run once.
+    Faster than one by one: steps that several editions share run once. Raises as `build_edition` does; the editions
+    that were built before stay.
     """
     wanted = {edition.tag: edition for edition in editions}
     async with host.lock(BUILD_LOCK, "a build of images"):
@@ -106,8 +106,6 @@ def _as_listed(reference: str) -> str:
 
 
 async def _build_edition(host: Host, edition: PackageEdition, say: Say) -> None:
-    if await present(host, [edition.tag]):
-        return
     # A proxy that the server goes through is handed on by name; docker keeps these out of the image's history.
     proxies = [word for name in _PROXY_NAMES for word in ("--build-arg", name)]
     wanted = Command(
@@ -164,6 +162,7 @@ async def _make_root(host: Host, say: Say) -> None:
             *(f"--keyring={recipe.KEYRING}", recipe.SUITE, _ROOT, mirror.main),
         ),
         say,
+        log=f"{_ROOT}/debootstrap/debootstrap.log",
     )
     await host.write(f"{_ROOT}/etc/apt/sources.list", mirror.sources_list().encode())
     await host.write(f"{_ROOT}/etc/apt/apt.conf.d/90ez-homelab", recipe.APT_SETTINGS.encode())
@@ -220,11 +219,15 @@ async def _import_root(host: Host, say: Say) -> None:
     await _step(host, ("docker", "import", *changes, archive, recipe.BASE_TAG), say)
 
 
-async def _step(host: Host, argv: Iterable[str], say: Say, *, environment: Mapping[str, str] | None = None) -> None:
+async def _step(
+    host: Host, argv: Iterable[str], say: Say, *, environment: Mapping[str, str] | None = None, log: str = ""
+) -> None:
+    """Run it; where it fails, the cause is looked for in what it said and in the log that it keeps."""
     wanted = Command(tuple(argv), environment=environment or {}, timeout=BUILD_TIMEOUT)
     completed = await host.run(wanted, on_line=say)
     if not completed.ok:
-        raise _failed(f"the Debian base of the package editions could not be made on {host.name}", completed)
+        kept = await _read_text(host, log) if log else ""
+        raise _failed(f"the Debian base of the package editions could not be made on {host.name}", completed, kept)
 
 
 async def _remove_leftovers(host: Host) -> None:
@@ -244,8 +247,8 @@ async def _tidy(host: Host) -> None:
     )
 
 
-def _failed(what: str, completed: Completed) -> CommandError:
-    output = f"{completed.stdout}\n{completed.stderr}"
+def _failed(what: str, completed: Completed, log: str = "") -> CommandError:
+    output = f"{log}\n{completed.stdout}\n{completed.stderr}"
     finding = recognise(output, BUILD_CAUSES)
     evidence = "\n".join(line for line in (failing_step(output), finding.evidence) if line)
     return CommandError(

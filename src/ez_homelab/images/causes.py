@@ -44,7 +44,7 @@ def _cause(name: str, pattern: str, meaning: str, fix: str) -> Cause:
 
 _DISK = _cause(
     "disk-full",
-    r"no space left on device|disk quota exceeded|not enough free space|you don't have enough free space",
+    r"no space left on|disk quota exceeded|not enough free space|you don't have enough free space",
     "the disk is full",
     "free space where Docker keeps its data: docker system df, then docker image prune",
 )
@@ -57,7 +57,8 @@ _ENGINE = _cause(
 )
 _CERTIFICATE = _cause(
     "certificate",
-    r"certificate verify failed|certificate signed by unknown authority|unable to get local issuer|"
+    r"certificate[ _]verify[ _]failed|confirming the ssl certificate|"
+    r"certificate signed by unknown authority|unable to get local issuer|"
     r"server certificate verification failed|certificate is not trusted",
     "something between here and the internet signs with its own certificate authority, which is not trusted here",
     "put that authority's certificate into /usr/local/share/ca-certificates as NAME.crt, run update-ca-certificates, "
@@ -78,12 +79,6 @@ BUILD_CAUSES = (
     _DISK,
     _ENGINE,
     _CERTIFICATE,
-    _cause(
-        "base-missing",
-        r"pull access denied for ez-homelab/base|manifest for ez-homelab/base|failed to resolve .*ez-homelab/base",
-        "the Debian base that this image is built on is not there",
-        "ez-homelab images build",
-    ),
     _cause(
         "signature",
         r"release signed by unknown key|gpg error|no_pubkey|is not signed|invalid release signature",
