@@ -13,8 +13,9 @@ again="$0${*:+ $*}"
 
 say() { printf '%s\n' "$*" >&2; }
 
-fail() { # exit status, what failed, one fix
+fail() { # exit status, what failed, one fix, the evidence if there is any
     say "error: $2"
+    [[ -z ${4:-} ]] || say "$(cut -c 1-300 <<<"$4" | sed 's/^ */  /')"
     say "  fix: $3"
     exit "$1"
 }
@@ -27,8 +28,7 @@ fail_from_log() { # what failed, the fix where the log names no better one
     elif grep -qiE 'dns error|resolve|resolution|unreachable|refused|timed out|newconnectionerror|failed to fetch' "$state/log"; then
         fix="see that this machine reaches the internet (the log: $state/log), then: $again"
     fi
-    [[ -z $evidence ]] || say "$evidence"
-    fail 1 "$1" "$fix"
+    fail 1 "$1" "$fix" "$evidence"
 }
 
 # --- is there anything to do? -----------------------------------------------------------------------------------------
