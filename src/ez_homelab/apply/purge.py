@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ez_homelab.hosts import Command, command, run_checked
 from ez_homelab.observe import docker
-from ez_homelab.render.desired import MARKER, STATE_FOLDER
+from ez_homelab.render.desired import MANAGED_LABEL, MARKER, STATE_FOLDER
 
 if TYPE_CHECKING:
     from ez_homelab.hosts import Host
@@ -51,25 +51,17 @@ async def _remove(host: Host, progress: Progress, order: Command, what: str) -> 
 
 
 async def find_purgeable(host: Host, server: DesiredServer) -> Purgeable:
-    """What the lab left on the server: volumes of its stacks, its networks and folders, images built for it."""
-    volumes, networks, images = await asyncio.gather(_volumes(host, server), _networks(host), _images(host))
+    """What the lab left on the server: its volumes, networks and folders, and the images built for it."""
+    volumes, networks, images = await asyncio.gather(_volumes(host), _networks(host), _images(host))
     markers = await host.states([f"{stack.folder}/{MARKER}" for stack in server.stacks])
     marked = [stack.folder for stack in server.stacks if markers[f"{stack.folder}/{MARKER}"]]
     state = [STATE_FOLDER] if await host.list_files(STATE_FOLDER) is not None else []
     return Purgeable(volumes, networks, (*marked, *state), images)
 
 
-async def _volumes(host: Host, server: DesiredServer) -> tuple[str, ...]:
-    listed = await asyncio.gather(*(_listed(host, "volume", f"com.docker.compose.project={stack.name}")
-                                    for stack in server.stacks))  # fmt: skip
-    return tuple(sorted(name for names in listed for name in names))
-
-
-async def _listed(host: Host, kind: str, label: str) -> list[str]:
-    completed = await run_checked(
-        host, docker.probe(kind, "ls", "--quiet", "--filter", f"label={label}"), what=f"cannot list {kind}s"
-    )
-    return completed.stdout.split()
+async def _volumes(host: Host) -> tuple[str, ...]:
+    order = docker.probe("volume", "ls", "--quiet", "--filter", f"label={MANAGED_LABEL}")
+    return tuple(sorted((await run_checked(host, order, what="cannot list volumes")).stdout.split()))
 
 
 async def _networks(host: Host) -> tuple[str, ...]:

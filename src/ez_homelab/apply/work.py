@@ -17,11 +17,11 @@ from ez_homelab.tls.certificate import CertificateSpec, issue
 from ez_homelab.tls.served import served_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from ez_homelab.hosts import Host
     from ez_homelab.images.editions import PackageEdition
-    from ez_homelab.plan.action import Action
+    from ez_homelab.plan.action import Action, Kind
     from ez_homelab.render.desired import DesiredServer
 
 AUTHORITY_CERTIFICATE = f"{STATE_FOLDER}/tls/ca.crt"
@@ -39,21 +39,26 @@ class ServerWork:
 
     async def perform(self, action: Action, say: Callable[[str], None]) -> None:
         """Do it. Raises an `EzError` that says what failed and what to do."""
-        match action.kind:
-            case "image":
-                await self._image(action, say)
-            case "network":
-                await self._network(action)
-            case "authority":
-                await self._authority()
-            case "certificate":
-                await self._certificate()
-            case "file":
-                await files.perform(self.host, self.server, action)
-            case "service":
-                await containers.perform(self.host, self.server, action, say)
-            case "attachment":
-                await containers.attach(self.host, action)
+        kinds: dict[Kind, Callable[[Action, Callable[[str], None]], Awaitable[None]]] = {
+            "image": self._image,
+            "network": self._network,
+            "volume": self._volume,
+            "authority": self._authority,
+            "certificate": self._certificate,
+            "file": self._file,
+            "service": self._service,
+            "attachment": self._attachment,
+        }
+        await kinds[action.kind](action, say)
+
+    async def _file(self, action: Action, _say: Callable[[str], None]) -> None:
+        await files.perform(self.host, self.server, action)
+
+    async def _service(self, action: Action, say: Callable[[str], None]) -> None:
+        await containers.perform(self.host, self.server, action, say)
+
+    async def _attachment(self, action: Action, _say: Callable[[str], None]) -> None:
+        await containers.attach(self.host, action)
 
     async def _image(self, action: Action, say: Callable[[str], None]) -> None:
         if action.verb == "pull":
@@ -63,7 +68,7 @@ class ServerWork:
         else:
             await build_edition(self.host, self.editions[action.name], say)
 
-    async def _network(self, action: Action) -> None:
+    async def _network(self, action: Action, _say: Callable[[str], None]) -> None:
         options: tuple[str, ...] = ("rm",)
         if action.verb == "create":
             internal = ("--internal",) if action.settings["internal"] == "yes" else ()
@@ -72,7 +77,18 @@ class ServerWork:
         order = Command(("docker", "network", *options, action.name))
         await run_checked(self.host, order, what=f"cannot {action.verb} the network {action.name}")
 
-    async def _authority(self) -> None:
+    async def _volume(self, action: Action, _say: Callable[[str], None]) -> None:
+        """Make the volume, or only hand its folder to the app; what lies in the folder is never touched."""
+        what = f"cannot {action.verb} the volume {action.name}"
+        if action.verb == "create":
+            order = Command(("docker", "volume", "create", "--label", f"{MANAGED_LABEL}=true", action.name))
+            await run_checked(self.host, order, what=what)
+        if owner := action.settings["owner"]:
+            asked = Command(("docker", "volume", "inspect", "--format", "{{.Mountpoint}}", action.name), changes=False)
+            folder = (await run_checked(self.host, asked, what=what)).stdout.strip()
+            await run_checked(self.host, Command(("chown", owner, "--", folder)), what=what)
+
+    async def _authority(self, _action: Action, _say: Callable[[str], None]) -> None:
         """A new authority; what it replaces is kept beside it, because devices may still hold certificates of it."""
         old_certificate = await self.host.read(AUTHORITY_CERTIFICATE)
         old_key = await self.host.read(AUTHORITY_KEY)
@@ -84,7 +100,7 @@ class ServerWork:
         await self.host.write(AUTHORITY_KEY, authority.key_pem.reveal(), mode=0o600)
         await self.host.write(AUTHORITY_CERTIFICATE, authority.certificate_pem)
 
-    async def _certificate(self) -> None:
+    async def _certificate(self, _action: Action, _say: Callable[[str], None]) -> None:
         wanted = self.server.certificate
         now = datetime.now(UTC)
         certificate = await self.host.read(AUTHORITY_CERTIFICATE)

@@ -7,6 +7,7 @@ from ez_homelab.observe.observed import (
     ObservedContainer,
     ObservedNetwork,
     ObservedServer,
+    ObservedVolume,
     Unknown,
 )
 
@@ -16,6 +17,7 @@ __all__ = [
     "ObservedContainer",
     "ObservedNetwork",
     "ObservedServer",
+    "ObservedVolume",
     "Unknown",
     "look",
 ]

@@ -23,6 +23,19 @@ LIST_NETWORKS = probe("network", "ls", "--quiet", "--no-trunc")
 LIST_IMAGES = probe("image", "ls", "--no-trunc", "--format", "{{.Repository}}:{{.Tag}}\t{{.ID}}")
 
 
+LIST_VOLUMES = probe("volume", "ls", "--quiet")
+
+
+def inspect_volumes(names: list[str]) -> Command:
+    """Everything about these volumes."""
+    return probe("volume", "inspect", *names)
+
+
+def own_volumes(folders: list[str]) -> Command:
+    """Whom these folders belong to: a line `uid:gid path` for each that is there."""
+    return Command(("stat", "--format", "%u:%g %n", "--", *folders), changes=False)
+
+
 def inspect_containers(ids: list[str]) -> Command:
     """Everything about these containers."""
     return probe("container", "inspect", *ids)
@@ -52,6 +65,20 @@ def parse_containers(output: str) -> tuple[ObservedContainer, ...]:
 def parse_networks(output: str) -> tuple[ObservedNetwork, ...]:
     """The networks of an inspect, sorted by name."""
     return tuple(sorted(map(_network, _documents(output)), key=lambda network: network.name))
+
+
+def parse_volumes(output: str) -> dict[str, tuple[str, bool]]:
+    """Volume -> its folder on the server and whether it is ours."""
+    return {
+        document["Name"]: (document["Mountpoint"], MANAGED_LABEL in (document.get("Labels") or {}))
+        for document in _documents(output)
+    }
+
+
+def parse_owners(output: str) -> dict[str, str]:
+    """Folder -> `uid:gid`."""
+    pairs = (line.split(" ", 1) for line in output.splitlines() if " " in line)
+    return {folder: owner for owner, folder in pairs}
 
 
 def _documents(output: str) -> list[dict[str, Any]]:

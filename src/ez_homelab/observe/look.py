@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 from ez_homelab.errors import PrerequisiteError, UnreachableError
 from ez_homelab.hosts import Command
 from ez_homelab.observe import docker
-from ez_homelab.observe.observed import AppliedRecord, ObservedCertificate, ObservedServer, Unknown
+from ez_homelab.observe.observed import (
+    AppliedRecord,
+    ObservedCertificate,
+    ObservedServer,
+    ObservedVolume,
+    Unknown,
+)
 from ez_homelab.render.desired import MARKER, STATE_FOLDER
 from ez_homelab.tls.authority import read_authority
 from ez_homelab.tls.served import read_served
@@ -42,10 +48,10 @@ async def look(
 
 
 async def _look(host: Host, desired: DesiredServer, at: datetime) -> ObservedServer:
-    (applied, files), containers, networks, images, certificate, routes = await asyncio.gather(
+    (applied, files), containers, (networks, volumes), images, certificate, routes = await asyncio.gather(
         _files(host, desired),
         _containers(host),
-        _networks(host),
+        _networks_and_volumes(host),
         _ask(host, docker.LIST_IMAGES),
         _certificate(host, desired),
         host.run(LIST_ROUTES),
@@ -57,6 +63,7 @@ async def _look(host: Host, desired: DesiredServer, at: datetime) -> ObservedSer
         foreign_stacks=await _foreign_stacks(host, desired, files),
         containers=containers,
         networks=networks,
+        volumes=volumes,
         images=docker.parse_images(images),
         routed_subnets=parse_routes(routes.stdout),
         certificate=certificate,
@@ -98,6 +105,19 @@ async def _containers(host: Host) -> tuple[ObservedContainer, ...]:
 async def _networks(host: Host) -> tuple[ObservedNetwork, ...]:
     ids = docker.parse_ids(await _ask(host, docker.LIST_NETWORKS))
     return docker.parse_networks((await host.run(docker.inspect_networks(ids))).stdout) if ids else ()
+
+
+async def _networks_and_volumes(host: Host) -> tuple[tuple[ObservedNetwork, ...], tuple[ObservedVolume, ...]]:
+    return await asyncio.gather(_networks(host), _volumes(host))
+
+
+async def _volumes(host: Host) -> tuple[ObservedVolume, ...]:
+    names = (await _ask(host, docker.LIST_VOLUMES)).split()
+    if not names:
+        return ()
+    found = docker.parse_volumes((await host.run(docker.inspect_volumes(names))).stdout)
+    owners = docker.parse_owners((await host.run(docker.own_volumes([folder for folder, _ in found.values()]))).stdout)
+    return tuple(ObservedVolume(name, owners.get(folder, ""), managed) for name, (folder, managed) in found.items())
 
 
 async def _certificate(host: Host, desired: DesiredServer) -> ObservedCertificate:

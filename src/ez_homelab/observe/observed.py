@@ -76,6 +76,15 @@ class ObservedNetwork:
 
 
 @dataclass(frozen=True, slots=True)
+class ObservedVolume:
+    """One Docker volume, and whom its folder belongs to (`uid:gid`)."""
+
+    name: str
+    owner: str
+    managed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ObservedCertificate:
     """The certificate that Traefik is given, and the lab's authority; None where there is none yet."""
 
@@ -100,6 +109,7 @@ class ObservedServer:
     foreign_stacks: tuple[str, ...]
     containers: tuple[ObservedContainer, ...]
     networks: tuple[ObservedNetwork, ...]
+    volumes: tuple[ObservedVolume, ...]
     images: Mapping[str, str]
     routed_subnets: tuple[str, ...]
     certificate: ObservedCertificate

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-Kind = Literal["image", "network", "authority", "certificate", "file", "service", "attachment"]
+Kind = Literal["image", "network", "volume", "authority", "certificate", "file", "service", "attachment"]
 Verb = Literal[
     "build", "pull", "create", "issue", "renew", "write", "replace", "recreate", "start", "restart",
-    "connect", "disconnect", "remove",
+    "connect", "disconnect", "own", "remove",
 ]  # fmt: skip
 
 _SIGNS: dict[str, str] = {

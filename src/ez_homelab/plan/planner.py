@@ -45,7 +45,12 @@ def make_plan(desired: Desired, observed: Mapping[str, ObservedServer | Unknown]
 def _plan_server(
     domain: str, server: DesiredServer, found: ObservedServer, *, start_held: bool
 ) -> tuple[list[Action], list[Held]]:
-    before = [*_images(server, found), *_networks(server, found), *certificate_actions(domain, server, found)]
+    before = [
+        *_images(server, found),
+        *_networks(server, found),
+        *_volumes(server, found),
+        *certificate_actions(domain, server, found),
+    ]
     files = list(file_actions(server, found))
     services = ServicePlanner(server, found, start_held=start_held)
     written = [action for action in files if action.verb != "remove"]
@@ -80,6 +85,18 @@ def _networks(server: DesiredServer, found: ObservedServer) -> Iterator[Action]:
         if network.name not in present:
             settings = {"subnet": next(subnets), "internal": "yes" if network.internal else "no"}
             yield Action(server.name, "network", network.name, "create", "missing", settings=settings)
+
+
+def _volumes(server: DesiredServer, found: ObservedServer) -> Iterator[Action]:
+    """Volumes to make, and those whose owner is not the app's. None is ever removed: that is data."""
+    present = {volume.name: volume for volume in found.volumes}
+    for volume in server.volumes:
+        settings = {"owner": volume.owner}
+        if volume.name not in present:
+            yield Action(server.name, "volume", volume.name, "create", "missing", settings=settings)
+        elif volume.owner and present[volume.name].owner != volume.owner:
+            cause = f"its folder belongs to {present[volume.name].owner}, the app runs as {volume.owner}"
+            yield Action(server.name, "volume", volume.name, "own", cause, settings=settings)
 
 
 def _unneeded_networks(server: DesiredServer, found: ObservedServer, gone: list[Action]) -> Iterator[Action]:

@@ -108,6 +108,8 @@ def _concerns(action: Action, service: DesiredService) -> bool:
             return action.name == service.image
         case "network":
             return action.name in (*service.networks, *service.live_networks)
+        case "volume":
+            return action.name in service.volumes
         case "file":
             return action.name.startswith(f"/opt/stacks/{service.stack}/")
         case _:

@@ -13,6 +13,7 @@ from ez_homelab.render.desired import (
     DesiredImage,
     DesiredServer,
     DesiredStack,
+    DesiredVolume,
 )
 from ez_homelab.render.files import config_files
 from ez_homelab.render.instance import Instance
@@ -77,6 +78,7 @@ def _server(lab: Lab, server: Server, instances: Sequence[Instance], routes: Seq
         files=tuple(file for _, files in stacks for file in files),
         images=_images(own),
         networks=core.networks(own, routes),
+        volumes=tuple(_volumes(own)),
         stacks=tuple(stack for stack, _ in stacks),
         certificate=core.certificate(lab),
     )
@@ -91,6 +93,12 @@ def _images(instances: Sequence[Instance]) -> tuple[DesiredImage, ...]:
         for service in instance.app.compose.services
     }
     return tuple(wanted.values())
+
+
+def _volumes(instances: Sequence[Instance]) -> Iterator[DesiredVolume]:
+    for instance in instances:
+        for volume in instance.app.manifest.volumes:
+            yield DesiredVolume(instance.volume(volume.name), volume.owner or "")
 
 
 class _StackWriter:
@@ -110,9 +118,7 @@ class _StackWriter:
         files = {instance.name: config_files(self._lab, instance, self._instances) for instance in instances}
         writers = [writer for instance in instances for writer in self._writers(instance, files[instance.name])]
         services = {writer.container: writer.compose() for writer in writers}
-        volumes = [
-            compose.volume_key(instance, volume) for instance in instances for volume in instance.app.compose.volumes
-        ]
+        volumes = [instance.volume(volume) for instance in instances for volume in instance.app.compose.volumes]
         document = compose.project(name, services, volumes)
         written = [
             DesiredFile(f"{folder}/{MARKER}", b"This folder is kept by EZ-Homelab.\n"),

@@ -94,6 +94,7 @@ class ServiceWriter:
             fingerprint=self.fingerprint,
             networks=tuple(self.networks),
             live_networks=tuple(self._live_networks),
+            volumes=tuple(self._instance.volume(item.source) for item in self._source.volumes if item.kind == "volume"),
             depends_on=tuple(self._depends_on()),
             published=self._extras.published if self._is_main else (),
             reserved_memory=self._limits.memory.reserve,
@@ -184,7 +185,7 @@ class ServiceWriter:
     def _mount(self, mount: Mount) -> dict[str, Any]:
         entry: dict[str, Any] = {"type": "bind", "source": mount.source, "target": mount.target}
         if mount.kind == "volume":
-            return {**entry, "type": "volume", "source": volume_key(self._instance, mount.source)}
+            return self._volume_mount(mount)
         if mount.kind == "file":
             entry["source"] = f"./{self._instance.config_folder}/{mount.source}"
         # A source that is not there is an error: an unmounted disk must never fill the root file system.
@@ -192,6 +193,18 @@ class ServiceWriter:
         if mount.propagation:
             bind["propagation"] = mount.propagation
         return {**entry, **({"read_only": True} if mount.read_only else {}), "bind": bind}
+
+    def _volume_mount(self, mount: Mount) -> dict[str, Any]:
+        entry: dict[str, Any] = {
+            "type": "volume",
+            "source": self._instance.volume(mount.source),
+            "target": mount.target,
+        }
+        owned = any(volume.owner for volume in self._instance.app.manifest.volumes if volume.name == mount.source)
+        # Docker would give an empty volume the image's folder and owner, and so undo the owner it was made with.
+        return (
+            entry | ({"volume": {"nocopy": True}} if owned else {}) | ({"read_only": True} if mount.read_only else {})
+        )
 
     def _network_entries(self, networks: Iterable[str]) -> dict[str, Any]:
         private = self._instance.private_network
@@ -212,18 +225,17 @@ class ServiceWriter:
         return [(file.path, file.mode, file.sha256) for name in names for file in self._files.get(name, ())]
 
 
-def volume_key(instance: Instance, volume: str) -> str:
-    """A volume's name, in compose.yaml and for Docker: the instance's, so that it survives a move between stacks."""
-    return f"{instance.name}-{volume}"
-
-
 def project(name: str, services: dict[str, Any], volumes: Iterable[str]) -> dict[str, Any]:
-    """The whole Compose project. Networks are made before it and outlive it, so that stacks can share them."""
+    """The whole Compose project.
+
+    Networks and volumes are made before it and outlive it: stacks can share networks, and no `docker compose down -v`
+    takes anybody's data along.
+    """
     networks = sorted({network for service in services.values() for network in service["networks"]})
     document: dict[str, Any] = {"name": name, "services": services}
     document["networks"] = {network: {"external": True} for network in networks}
     if named := sorted(volumes):
-        document["volumes"] = {volume: {"name": volume} for volume in named}
+        document["volumes"] = {volume: {"external": True} for volume in named}
     return document
 
 

@@ -55,6 +55,14 @@ class DesiredNetwork:
 
 
 @dataclass(frozen=True, slots=True)
+class DesiredVolume:
+    """A Docker volume. `owner` (`uid:gid`) is whom its folder must belong to, empty where the image sees to that."""
+
+    name: str
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PublishedPort:
     """A port of the server that a container answers on."""
 
@@ -83,6 +91,7 @@ class DesiredService:
     fingerprint: str
     networks: tuple[str, ...]
     live_networks: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
     depends_on: tuple[str, ...] = ()
     published: tuple[PublishedPort, ...] = ()
     reserved_memory: int = 0
@@ -126,6 +135,7 @@ class DesiredServer:
     files: tuple[DesiredFile, ...]
     images: tuple[DesiredImage, ...]
     networks: tuple[DesiredNetwork, ...]
+    volumes: tuple[DesiredVolume, ...]
     stacks: tuple[DesiredStack, ...]
     certificate: DesiredCertificate
 

@@ -57,6 +57,10 @@ class Instance:
         """Where its configuration files lie, below the stack's folder."""
         return f"config/{self.name}"
 
+    def volume(self, name: str) -> str:
+        """A volume's name for Docker and in compose.yaml: the instance's own, so that it survives a move of stacks."""
+        return f"{self.name}-{name}"
+
     def image_of(self, service: str) -> str:
         """The image the service runs."""
         if self.image and service == self.main_service:
