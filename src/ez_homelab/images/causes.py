@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -137,7 +137,11 @@ PULL_CAUSES = (
         "check the name and the version; where the image is private, docker login first",
     ),
     _CERTIFICATE,
-    _NETWORK,
+    replace(
+        _NETWORK,
+        fix="check that this server reaches the registry; where it cannot, name a mirror in homelab.yaml (images.mirror) "
+        "or take package editions",
+    ),
     _cause(
         "registry-trouble",
         r"received unexpected http status: 5\d\d|internal server error|bad gateway|service unavailable|"
