@@ -43,7 +43,8 @@ class Subject:
     """What a check has to know of the lab, for one server.
 
     `address` is where the entry points listen, on `ports`. `data_paths` are the folders that apps are given.
-    `architectures` says for each app what it runs on, in Docker's names. `reserved_bytes` is the memory that all apps
+    `architectures` says for each app what it runs on, in Docker's names (none where
+    that is not known). `reserved_bytes` is the memory that all apps
     together reserve. `needs_build` says whether package editions have to be built here.
     """
 

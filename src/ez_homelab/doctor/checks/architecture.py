@@ -48,7 +48,7 @@ class Architecture:
                 fix=f"take it out of the lab (ez-homelab remove {app}), or give it to another server",
             )
             for app, runs_on in sorted(subject.architectures.items())
-            if kernel not in runs_on
+            if runs_on and kernel not in runs_on
         )
 
 
