@@ -139,8 +139,8 @@ PULL_CAUSES = (
     _CERTIFICATE,
     replace(
         _NETWORK,
-        fix="check that this server reaches the registry; where it cannot, name a mirror in homelab.yaml (images.mirror) "
-        "or take package editions",
+        fix="check that this server reaches the registry; where it cannot, name a mirror in homelab.yaml "
+        "(images.mirror) or take package editions",
     ),
     _cause(
         "registry-trouble",
