@@ -15,7 +15,7 @@ from ez_homelab.errors import UsageError
 from ez_homelab.progress import Silent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
     from contextlib import AbstractAsyncContextManager
 
     from ez_homelab.apply.journal import Journal
@@ -223,15 +223,18 @@ class Homelab:
             raise UsageError("this lab has no certificate authority yet", fix="ez-homelab apply")
         return trust_print(content)
 
-    async def trust(self) -> tuple[TrustChange, ...]:
-        """Put the lab's authority where the system and Chromium look for those they trust."""
-        from ez_homelab.tls.trust import browser_homes, trust_in_chromium, trust_in_system
+    async def trust(self) -> AsyncIterator[TrustChange]:
+        """Put the lab's authority where the system and Chromium (if there is one) look for those they trust.
+
+        Yields what was done to each store, as it is done; raises where one could not be changed.
+        """
+        from ez_homelab.tls.trust import browser_homes, has_chromium, trust_in_chromium, trust_in_system
 
         pem = (await self.authority_pem()).encode()
-        changes = [await trust_in_system(self.core, pem, self.lab.domain)]
-        homes = await browser_homes(self.core, os.environ)
-        changes += [await trust_in_chromium(self.core, pem, self.lab.domain, home) for home in homes]
-        return tuple(changes)
+        yield await trust_in_system(self.core, pem, self.lab.domain)
+        homes = await browser_homes(self.core, os.environ) if await has_chromium(self.core) else ()
+        for home in homes:
+            yield await trust_in_chromium(self.core, pem, self.lab.domain, home)
 
     def adding(self, app_id: str, *, stack: str | None = None, name: str | None = None) -> Edit:
         """The edit that puts an app into the lab file, not written yet. Raises `CatalogError` or `UsageError`."""

@@ -32,6 +32,7 @@ SYSTEM_PREFIX = "ez-homelab-"
 # Trusted to sign for servers, for nothing else: certutil(1), -t.
 NSS_TRUST = "C,,"
 NOT_FOUND = 127
+CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "brave-browser", "microsoft-edge")
 PEM_BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 
@@ -147,6 +148,12 @@ async def untrust(host: Host, name: str, homes: Iterable[str] = ()) -> tuple[Tru
     changes = [await _untrust_in_system(host, name)]
     changes += [await _untrust_in_chromium(host, name, database) for database in databases]
     return tuple(changes)
+
+
+async def has_chromium(host: Host) -> bool:
+    """Whether a browser that reads NSS's shared database is installed."""
+    look = 'for name; do command -v "$name" && exit 0; done; exit 1'
+    return (await host.run(command("sh", "-c", look, "sh", *CHROMIUMS, changes=False))).ok
 
 
 async def browser_homes(host: Host, environment: Mapping[str, str]) -> tuple[str, ...]:

@@ -12,6 +12,9 @@ from ez_homelab.cli.face import json_option, lab_option, open_lab, print_json, r
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ez_homelab.lab import Homelab
+    from ez_homelab.tls.trust import TrustChange
+
 
 @click.command("trust")
 @lab_option
@@ -24,9 +27,16 @@ def trust_command(lab_folder: Path | None, as_json: bool, print_only: bool) -> N
     if print_only:
         click.echo(run(lab.authority_pem()), nl=False)
         return
-    changes = run(lab.trust())
+    changes = run(_trust(lab, quiet=as_json))
     if as_json:
         print_json({"stores": [asdict(change) for change in changes]})
-        return
-    for change in changes:
-        click.echo(str(change))
+
+
+async def _trust(lab: Homelab, *, quiet: bool) -> list[TrustChange]:
+    changes = []
+    async for change in lab.trust():
+        changes.append(change)
+        if not quiet:
+            # At once: what is done stays done if the next store refuses.
+            click.echo(str(change))
+    return changes
