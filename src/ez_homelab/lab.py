@@ -170,7 +170,7 @@ class Homelab:
         """What is wrong or will be, worst first. Works without Docker and before the first apply."""
         from ez_homelab.doctor import examine
 
-        return await examine(self.core, self.subject)
+        return await examine(self.core, replace(self.subject, needs_build=await self._needs_build()))
 
     @cached_property
     def subject(self) -> Subject:
@@ -268,6 +268,17 @@ class Homelab:
 
     def _edit(self, text: str) -> Edit:
         return Edit(self.folder / LAB_FILE, self._text(), text, self._as_if(text))
+
+    async def _needs_build(self) -> bool:
+        """Whether package editions are still to be built, which takes room that a finished lab does not need."""
+        from ez_homelab.errors import CommandError
+        from ez_homelab.images.build import present
+
+        tags = {edition.tag for edition in self.editions.values()}
+        try:
+            return await present(self.core, tags) != tags
+        except CommandError:
+            return bool(tags)  # no engine to ask yet
 
     async def _look_and_plan(self, start_held: bool) -> tuple[Plan, Mapping[str, ObservedServer | Unknown]]:
         from ez_homelab.plan import make_plan

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def subject_of(lab: Lab, desired: Desired, find_app: Callable[[str], App]) -> Subject:
-    """The subject for the lab's core server."""
+    """The subject for the lab's core server, as if every image were there."""
     server = desired.servers[lab.core.name]
     apps = [find_app(name) for name in dict.fromkeys([*CORE_APPS, *(instance.app for instance in lab.instances)])]
     return Subject(
@@ -27,7 +27,6 @@ def subject_of(lab: Lab, desired: Desired, find_app: Callable[[str], App]) -> Su
         data_paths=_data_paths(lab, apps),
         architectures={app.id: _architectures(app, lab) for app in apps},
         reserved_bytes=sum(service.reserved_memory for service in server.services),
-        needs_build=lab.images.source == "packages",
     )
 
 
