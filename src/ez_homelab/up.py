@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,23 +14,8 @@ if TYPE_CHECKING:
     from ez_homelab.lab import Homelab
     from ez_homelab.prerequisites import InstallStep
 
-REGISTRY = "https://registry-1.docker.io/v2/"
-ANSWER_SECONDS = 8.0
-
 MENDED_BY_UP = frozenset({"docker-missing", "docker-not-running", "compose-missing", "compose-too-old"})
 """What the doctor may find on a bare machine because `up` has not installed it yet."""
-
-
-async def registry_answers(address: str = REGISTRY) -> bool:
-    """Whether an image registry can be reached from this machine; 401 ("sign in first") is an answer too."""
-    import httpx
-
-    try:
-        # The system's own store: a company's inspecting proxy is trusted there and nowhere else.
-        async with httpx.AsyncClient(verify=ssl.create_default_context(), timeout=ANSWER_SECONDS) as client:
-            return (await client.get(address)).status_code in (200, 401)
-    except httpx.HTTPError:
-        return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,9 @@ async def present(host: Host, tags: Iterable[str]) -> set[str]:
     listing = await run_checked(
         host,
         command(
-            "docker", "image", "ls", "--digests", "--format", "{{.Repository}}:{{.Tag}} {{.Repository}}@{{.Digest}}"
+            *("docker", "image", "ls", "--digests"),
+            *("--format", "{{.Repository}}:{{.Tag}} {{.Repository}}@{{.Digest}}"),
+            changes=False,
         ),
         what="the server's images could not be listed",
         fix="ez-homelab doctor",

@@ -1,8 +1,12 @@
-"""Pulling, and asking whether a registry answers, on a host in memory."""
+"""Pulling on a host in memory, and asking a web server of this machine whether it is a registry."""
 
 from __future__ import annotations
 
+import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,23 +14,42 @@ from ez_homelab.errors import CommandError
 from ez_homelab.images.registry import pull, registry_answers
 from ez_homelab.testing.fake_host import FakeHost
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 OUTPUTS = Path(__file__).parent / "outputs"
 
 
-@pytest.mark.parametrize(
-    ("code", "answers"), [("200", True), ("401", True), ("000", False), ("403", False), ("", False)]
-)
-async def test_registry_answers(code: str, answers: bool) -> None:
-    host = FakeHost()
-    host.answer(lambda command: command.argv[0] == "curl", stdout=code, status=0 if code else 6)
-    assert await registry_answers(host, "registry.example") is answers
-    assert host.commands[0].argv[-1] == "https://registry.example/v2/"
+@pytest.fixture
+def registry() -> Iterator[tuple[str, list[int]]]:
+    """A web server on this machine that answers with the status in the list."""
+    status = [200]
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status[0])
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/v2/", status
+        server.shutdown()
 
 
-async def test_without_curl_it_is_not_known() -> None:
-    with pytest.raises(CommandError) as caught:
-        await registry_answers(FakeHost())
-    assert caught.value.fix == "apt-get install curl"
+@pytest.mark.parametrize(("code", "answers"), [(200, True), (401, True), (403, False), (503, False)])
+async def test_registry_answers(registry: tuple[str, list[int]], code: int, answers: bool) -> None:
+    address, status = registry
+    status[0] = code
+    assert await registry_answers(address) is answers
+
+
+async def test_no_registry_is_no_answer() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        assert await registry_answers(f"http://127.0.0.1:{unused.getsockname()[1]}/v2/") is False
 
 
 async def test_a_pull_tells_every_line() -> None:

@@ -62,7 +62,7 @@ async def _up(lab: Homelab, domain: str, images: ImageSource | None, *, yes: boo
 
 async def _choose_images(*, yes: bool) -> ImageSource:
     from ez_homelab.cli.terminal import confirm
-    from ez_homelab.up import registry_answers
+    from ez_homelab.images.registry import registry_answers
 
     if await registry_answers():
         return "registry"
