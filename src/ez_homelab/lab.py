@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 DEFAULT_FOLDER = Path("/opt/homelab")
 LOCK = "/var/lib/ez-homelab/lock"
+SETTLE_PAUSES = (0.3, 0.7, 1.5, 3.0, 0.0)
+"""Seconds between two looks at a proof that does not hold yet."""
 
 
 def find_lab_folder(wanted: Path | None = None, environment: Mapping[str, str] = os.environ) -> Path:
@@ -159,6 +161,23 @@ class Homelab:
 
         addresses = {server.name: server.address for server in self.lab.servers}
         return await verify_lab(self.desired, addresses, self.hosts, await self.observe())
+
+    async def verify_applied(self, plan: Plan | None = None) -> Proof:
+        """The proof right after an apply: of the routes that the plan touched, or without a plan of everything.
+
+        Traefik takes a moment to see a container that has just become healthy, so a failure is looked at again for a
+        few seconds before it counts.
+        """
+        touched = {action.name for action in plan.actions if action.kind == "service"} if plan else None
+        apps = {service.app for server in self.desired.servers.values() for service in server.services
+                if touched is None or service.key in touched}  # fmt: skip
+        for pause in SETTLE_PAUSES:
+            proof = await self.verify()
+            proof = proof if plan is None else proof.about(apps)
+            if not proof.failures:
+                break
+            await asyncio.sleep(pause)
+        return proof
 
     async def status(self) -> tuple[AppStatus, ...]:
         """Every app's state now."""

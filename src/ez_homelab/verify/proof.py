@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 State = Literal["passed", "failed", "note"]
 
@@ -36,6 +39,10 @@ class Proof:
     def failures(self) -> tuple[Check, ...]:
         """The rows that failed."""
         return tuple(check for check in self.checks if check.state == "failed")
+
+    def about(self, subjects: Collection[str]) -> Proof:
+        """The rows about these subjects alone."""
+        return Proof(tuple(check for check in self.checks if check.subject in subjects))
 
     def of(self, subject: str) -> tuple[Check, ...]:
         """The rows about one subject."""

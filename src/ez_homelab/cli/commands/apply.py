@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from ez_homelab.cli.face import json_option, lab_option, open_lab, print_json, run, told, yes_option
-from ez_homelab.errors import EXIT_UNREACHABLE
+from ez_homelab.errors import EXIT_UNREACHABLE, ProofError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from ez_homelab.lab import Homelab
     from ez_homelab.plan import Plan
+    from ez_homelab.verify import Proof
 
 
 @click.command("apply")
@@ -26,11 +27,16 @@ if TYPE_CHECKING:
 def apply_command(lab_folder: Path | None, as_json: bool, yes: bool, start_held: bool) -> None:
     """Make the servers match the lab file: show the plan, ask, do it, look again."""
     lab = open_lab(lab_folder, progress=not as_json)
-    plan = run(plan_and_apply(lab, yes=yes or as_json, start_held=start_held, quiet=as_json))
+    plan, proof = run(_apply(lab, yes=yes or as_json, start_held=start_held, quiet=as_json))
     if as_json:
-        print_json({"applied": plan.to_dict() if plan else None})
+        print_json({"applied": plan.to_dict() if plan else None, "proof": proof.to_dict() if proof else None})
     if plan and plan.unknown:
         sys.exit(EXIT_UNREACHABLE)
+
+
+async def _apply(lab: Homelab, *, yes: bool, start_held: bool, quiet: bool) -> tuple[Plan | None, Proof | None]:
+    plan = await plan_and_apply(lab, yes=yes, start_held=start_held, quiet=quiet)
+    return plan, await prove(lab, plan, quiet=quiet) if plan else None
 
 
 async def plan_and_apply(lab: Homelab, *, yes: bool, start_held: bool = False, quiet: bool = False) -> Plan | None:
@@ -47,3 +53,19 @@ async def plan_and_apply(lab: Homelab, *, yes: bool, start_held: bool = False, q
         return None
     await lab.apply(plan, start_held=start_held)
     return plan
+
+
+async def prove(lab: Homelab, plan: Plan, *, quiet: bool = False) -> Proof:
+    """Prove the addresses that the plan touched and say where they are. Raises `ProofError` where one does not hold."""
+    proof = await lab.verify_applied(plan)
+    if proof.failures:
+        raise ProofError(
+            "the apps are up, and not everything that users rely on holds",
+            evidence="\n".join(f"{row.subject}: {row.claim}: {row.evidence}" for row in proof.failures),
+            fix="ez-homelab verify",
+        )
+    proven = {row.subject for row in proof.checks}
+    for route in lab.desired.routes:
+        if route.name in proven and not quiet:
+            click.echo(f"{route.name} answers: {route.address}  ({len(proof.of(route.name))} proofs hold)")
+    return proof

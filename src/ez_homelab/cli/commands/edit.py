@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ez_homelab.lab import Edit, Homelab
+    from ez_homelab.plan import Plan
+    from ez_homelab.verify import Proof
 
 
 @click.command("add")
@@ -27,7 +29,7 @@ def add_command(
 ) -> None:
     """Add an app to the lab: edit homelab.yaml (comments stay), show the plan, ask, apply."""
     lab = open_lab(lab_folder, progress=not as_json)
-    _carry_out(lab, lab.adding(app, stack=stack, name=name), as_json=as_json, yes=yes)
+    _carry_out(lab.adding(app, stack=stack, name=name), as_json=as_json, yes=yes)
 
 
 @click.command("remove")
@@ -39,10 +41,10 @@ def add_command(
 def remove_command(name: str, lab_folder: Path | None, as_json: bool, yes: bool) -> None:
     """Take an app out of the lab: edit homelab.yaml, show the plan, ask, apply. Its data stays on the server."""
     lab = open_lab(lab_folder, progress=not as_json)
-    _carry_out(lab, lab.removing(name), as_json=as_json, yes=yes)
+    _carry_out(lab.removing(name), as_json=as_json, yes=yes)
 
 
-def _carry_out(lab: Homelab, edit: Edit, *, as_json: bool, yes: bool) -> None:
+def _carry_out(edit: Edit, *, as_json: bool, yes: bool) -> None:
     from ez_homelab.cli.terminal import confirm, show_plan
 
     plan = run(edit.after.plan())
@@ -53,7 +55,14 @@ def _carry_out(lab: Homelab, edit: Edit, *, as_json: bool, yes: bool) -> None:
         click.echo("Nothing was changed.", err=True)
         return
     edit.write()
-    if plan:
-        run(edit.after.apply(plan))
+    proof = run(_apply(edit.after, plan, quiet=as_json)) if plan else None
     if as_json:
-        print_json({"file": str(lab.folder / "homelab.yaml"), "diff": edit.diff(), "applied": plan.to_dict()})
+        told = {"file": str(edit.path), "diff": edit.diff(), "applied": plan.to_dict()}
+        print_json(told | {"proof": proof.to_dict() if proof else None})
+
+
+async def _apply(lab: Homelab, plan: Plan, *, quiet: bool) -> Proof:
+    from ez_homelab.cli.commands.apply import prove
+
+    await lab.apply(plan)
+    return await prove(lab, plan, quiet=quiet)

@@ -55,7 +55,7 @@ async def _up(lab: Homelab, domain: str, images: ImageSource | None, *, yes: boo
     if await plan_and_apply(lab, yes=yes) is None:
         return None
     with lab.progress.step("prove every address"):
-        proof = await lab.verify()
+        proof = await lab.verify_applied()
     await _show_result(lab, proof)
     return proof
 
