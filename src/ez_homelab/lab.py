@@ -111,9 +111,10 @@ class Homelab:
         from ez_homelab.config.overrides import load_overrides
         from ez_homelab.render import render
 
-        names = [instance.name for instance in self.lab.instances]
+        services = {item.name: tuple(self.catalog.app(item.app).compose.services) for item in self.lab.instances}
         tags = {app: edition.tag for app, edition in self.editions.items()}
-        return render(self.lab, self.catalog.app, tags, load_overrides(self.folder, names))
+        overrides = load_overrides(self.folder, services.keys(), services)
+        return render(self.lab, self.catalog.app, tags, overrides)
 
     @cached_property
     def hosts(self) -> Mapping[str, Host]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ez_homelab.errors import PrerequisiteError
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from ez_homelab.doctor import Finding
     from ez_homelab.lab import Homelab
     from ez_homelab.prerequisites import InstallStep
+
+SCRIPT = Path(__file__).resolve().parents[2] / "ez-homelab.sh"
 
 MENDED_BY_UP = frozenset({"docker-missing", "docker-not-running", "compose-missing", "compose-too-old"})
 """What the doctor may find on a bare machine because `up` has not installed it yet."""
@@ -34,7 +37,18 @@ async def prepare(lab: Homelab) -> Preparation:
     _stop_at_the_first(finding for finding in findings if finding.code not in MENDED_BY_UP)
     found = await survey(lab.core)
     todo = steps(found, need_debootstrap=lab.lab.images.source == "packages")
-    return Preparation(todo, tuple(finding for finding in findings if not finding.blocking))
+    return Preparation((*todo, *await _links(lab)), tuple(finding for finding in findings if not finding.blocking))
+
+
+async def _links(lab: Homelab) -> tuple[InstallStep, ...]:
+    """The command on everybody's PATH, where this program runs from a checkout."""
+    from ez_homelab.prerequisites import LinkStep, missing_links
+
+    paths = await missing_links(lab.core)
+    if not paths or not SCRIPT.is_file():
+        return ()
+    why = "the command is then found from every folder"
+    return (LinkStep(f"link {' and '.join(paths)} to {SCRIPT}", why, str(SCRIPT), paths),)
 
 
 async def install_all(lab: Homelab, steps: Iterable[InstallStep]) -> None:

@@ -40,6 +40,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "logs": Entry("logs", "An app's log."),
         "check": Entry("check", "Check the lab file: every mistake with its position."),
         "catalog": Entry("catalog", "The apps that can be added."),
+        "completion": Entry("completion", "Print the completion script for a shell."),
     },
     "Develop": {
         "fleet": Entry("fleet", "Throw-away test servers on this machine, to try things."),

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from ez_homelab.errors import PrerequisiteError
 from ez_homelab.prerequisites.apt import install_packages
 from ez_homelab.prerequisites.engine import start_engine
+from ez_homelab.prerequisites.links import make_links
 from ez_homelab.prerequisites.steps import (
     ComposeBinaryStep,
     InstallStep,
+    LinkStep,
     PackagesStep,
     RepositoryStep,
     StartEngineStep,
@@ -38,6 +40,8 @@ async def install(host: Host, step: InstallStep, say: Callable[[str], None]) -> 
             await install_compose(host, step.architecture, say)
         case StartEngineStep():
             await start_engine(host, say, systemd=step.systemd)
+        case LinkStep():
+            await make_links(host, step.paths, step.program)
         case _:
             raise TypeError(f"not a step that can be installed: {step!r}")
 

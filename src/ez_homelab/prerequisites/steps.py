@@ -61,6 +61,14 @@ class StartEngineStep(InstallStep):
     systemd: bool
 
 
+@dataclass(frozen=True, slots=True)
+class LinkStep(InstallStep):
+    """Make `paths` links to `program`, so that the command is found from everywhere."""
+
+    program: str
+    paths: tuple[str, ...]
+
+
 def steps(survey: Survey, *, need_debootstrap: bool) -> tuple[InstallStep, ...]:
     """What is missing, in the order it has to be installed; empty where nothing is.
 

@@ -8,6 +8,7 @@ import re
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from ez_homelab.catalog.base import parse_size
 from ez_homelab.render import traefik
 from ez_homelab.render.desired import FINGERPRINT_LABEL, DesiredService
 from ez_homelab.render.merge import merged
@@ -167,9 +168,11 @@ class ServiceWriter:
     def _bounds(self) -> dict[str, Any]:
         limits, wished = self._limits, self._instance.settings.limits
         cpus = float(wished.cpus) if wished.cpus else limits.cpu.limit
+        memory = int(parse_size(wished.memory.upper())) if wished.memory else limits.memory.limit
         return {
-            "mem_limit": wished.memory.lower() if wished.memory else limits.memory.limit,
-            "mem_reservation": limits.memory.reserve,
+            "mem_limit": _size(memory),
+            # Docker refuses to reserve more than the limit that a person may have lowered.
+            "mem_reservation": _size(min(limits.memory.reserve, memory)),
             # Not `cpus`: Docker refuses more of them than the machine has, so a limit of 2 would not start on one core.
             "cpu_period": CPU_PERIOD,
             "cpu_quota": round(cpus * CPU_PERIOD),
@@ -237,6 +240,14 @@ def project(name: str, services: dict[str, Any], volumes: Iterable[str]) -> dict
     if named := sorted(volumes):
         document["volumes"] = {volume: {"external": True} for volume in named}
     return document
+
+
+def _size(count: int) -> str:
+    """Bytes as a person reads them in compose.yaml."""
+    for unit, factor in (("g", 1 << 30), ("m", 1 << 20), ("k", 1 << 10)):
+        if count and count % factor == 0:
+            return f"{count // factor}{unit}"
+    return f"{count}b"
 
 
 def _words(value: str | tuple[str, ...] | None) -> str | list[str] | None:

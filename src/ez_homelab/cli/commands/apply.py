@@ -29,8 +29,10 @@ def apply_command(lab_folder: Path | None, as_json: bool, yes: bool, start_held:
     lab = open_lab(lab_folder, progress=not as_json)
     plan, proof = run(_apply(lab, yes=yes or as_json, start_held=start_held, quiet=as_json))
     if as_json:
-        print_json({"applied": plan.to_dict() if plan else None, "proof": proof.to_dict() if proof else None})
-    if plan and plan.unknown:
+        print_json(
+            {"applied": plan.to_dict() if plan is not None else None, "proof": proof.to_dict() if proof else None}
+        )
+    if plan is not None and plan.unknown:
         sys.exit(EXIT_UNREACHABLE)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ez_homelab.cli.complete import complete_catalog, complete_lab
 from ez_homelab.cli.face import json_option, lab_option, open_lab, print_json, run, told, yes_option
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command("add")
-@click.argument("app")
+@click.argument("app", shell_complete=complete_catalog)
 @lab_option
 @json_option
 @yes_option
@@ -33,7 +34,7 @@ def add_command(
 
 
 @click.command("remove")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_lab)
 @lab_option
 @json_option
 @yes_option

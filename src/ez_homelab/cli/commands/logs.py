@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ez_homelab.cli.complete import complete_lab
 from ez_homelab.cli.face import json_option, lab_option, open_lab, print_json, run, told
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @click.command("logs")
-@click.argument("app")
+@click.argument("app", shell_complete=complete_lab)
 @lab_option
 @json_option
 @click.option("--tail", default=100, show_default=True, type=click.IntRange(0, 100_000), help="How many last lines.")

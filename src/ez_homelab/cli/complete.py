@@ -1,0 +1,31 @@
+"""What a shell may complete after a command: apps of the catalog, apps of the lab. Never an error in a prompt."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ez_homelab.errors import EzError
+
+if TYPE_CHECKING:
+    import click
+
+    from ez_homelab.lab import Homelab
+
+
+def complete_catalog(ctx: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
+    """The ids of apps that can be added."""
+    return [name for name in _lab(ctx).catalog.ids() if name.startswith(typed)]
+
+
+def complete_lab(ctx: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
+    """The names of the lab's apps; none where the lab file has mistakes."""
+    try:
+        return [app.name for app in _lab(ctx).lab.instances if app.name.startswith(typed)]
+    except EzError:
+        return []
+
+
+def _lab(ctx: click.Context) -> Homelab:
+    from ez_homelab.cli.face import open_lab
+
+    return open_lab(ctx.params.get("lab_folder"))
