@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
+from real_lab import LAB, SOURCES, RealLab, up_from_nothing
 
 from ez_homelab.testing.fleet import Fleet, Server, why_no_fleet
 
@@ -29,6 +31,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.e2e)
             if reason:
                 item.add_marker(pytest.mark.skip(reason=reason))
+    # What takes the session's lab away for good comes last; all tests of the lab share one worker of pytest-xdist.
+    items.sort(key=lambda item: item.path == _HERE / "test_purge.py")
+    for item in items:
+        if "home" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("home"))
 
 
 @pytest.fixture(scope="session")
@@ -52,3 +59,35 @@ def new_server(fleet: Fleet) -> NewServer:
 def bare_server(new_server: NewServer) -> Server:
     """One fresh Debian for the whole session, nothing installed. A test that changes it takes `new_server` instead."""
     return new_server("bare")
+
+
+@pytest.fixture(scope="session")
+def home(fleet: Fleet) -> RealLab:
+    """The session's lab: one server from bare to up by the one command; the images are built only here.
+
+    `EZ_TEST_HOME=FLEET/SERVER` takes a server of a fleet that was started by hand (`ez-homelab fleet up`) instead, and
+    `up` brings it up to date: minutes saved while a test is being written.
+    """
+    if kept := os.environ.get("EZ_TEST_HOME"):
+        name, _, server = kept.partition("/")
+        return up_from_nothing(Fleet.load(name).servers[server])
+    return up_from_nothing(fleet.add("home"))
+
+
+@pytest.fixture
+def lab(home: RealLab) -> Iterator[RealLab]:
+    """The same lab for a test that changes it: afterwards the lab file and all it names are as they were."""
+    before = home.text
+    yield home
+    home.write(before)
+    home.server.run(["rm", "-rf", f"{LAB}/overrides"])
+    home.restore()
+
+
+@pytest.fixture(scope="session")
+def echo(home: RealLab) -> RealLab:
+    """The lab with an app of its own catalog, which tells what it was asked; made with `add`, as a person would."""
+    home.server.push(SOURCES / "tests/e2e/catalog", f"{LAB}/catalog")
+    if "echo" not in {app["name"] for app in home.document("status", status=0)["apps"]}:
+        home.ez("add", "echo", "--stack", "tools", "--yes")
+    return home
