@@ -1,0 +1,187 @@
+"""json.md: the document that each command prints with `--json`. A test compares it with what the commands print.
+
+A key's path reads `apps[].name`: the `name` of each entry of the list `apps`. A path that ends in `.*` stands for keys
+that are data.
+"""
+
+from __future__ import annotations
+
+from ez_homelab.reference.tables import table
+
+PLAN = {
+    "hash": "short name of exactly these actions; the same world and the same wish give the same one",
+    "actions": "what would be done, in an order that respects `waits_for`",
+    "actions[].id": "`server:kind:name`, unique in the plan",
+    "actions[].server": "the server it is done on",
+    "actions[].kind": "what is changed: `image`, `network`, `volume`, `authority`, `certificate`, `file`, `service`, "
+    "`attachment` (of a container to a network)",
+    "actions[].name": "the image, path, `stack/container` or network",
+    "actions[].verb": "what is done, such as `create`, `recreate`, `replace`, `remove`",
+    "actions[].cause": "why, in words",
+    "actions[].waits_for": "ids of the actions that come first",
+    "actions[].downtime": "for how many seconds its app will probably not answer",
+    "actions[].destructive": "whether something you may miss is gone afterwards",
+    "actions[].settings": "choices the plan made for the one that carries it out",
+    "actions[].settings.*": "such as `subnet` of a new network",
+    "held": "containers that a person stopped; left alone",
+    "held[].server": "its server",
+    "held[].name": "`stack/container`",
+    "held[].reason": "how it was stopped",
+    "unknown": "servers that could not be looked at; nothing is planned for them",
+    "unknown[].server": "its name",
+    "unknown[].reason": "why",
+    "warnings": "sentences for whoever wrote the lab file",
+}
+
+PROOF = {
+    "holds": "whether nothing failed",
+    "checks": "every claim that was looked at",
+    "checks[].subject": "the app, `lab`, or a server that could not be looked at",
+    "checks[].claim": "what should hold",
+    "checks[].state": "`passed`, `failed`, or `note`: not promised by the lab, worth knowing",
+    "checks[].evidence": "what was seen",
+}
+
+_SERVER = {
+    "name": "its name",
+    "address": "its address in the fleet's network",
+    "domain": "the name by which the fleet's servers find it",
+    "running": "whether it is on",
+    "ports": "ports of this machine's 127.0.0.1, and where in the server each leads",
+    "ports.*": "the server's port",
+}
+
+_FLEET = {
+    "name": "its name",
+    "folder": "where it lies on this machine",
+    "subnet": "its network",
+    "owner": "the process that it goes with; null: it stays until `fleet down`",
+    "servers": "its servers",
+    **{f"servers[].{key}": meaning for key, meaning in _SERVER.items()},
+}
+
+ERROR = {
+    "error": "what failed",
+    "error.code": "stable; see [Errors](errors.md)",
+    "error.what": "what failed, in one sentence",
+    "error.evidence": "what was seen",
+    "error.cause": "the likely cause",
+    "error.fix": "one thing to do",
+}
+
+FAULTS = {
+    "error.faults": "`lab-file` and `catalog` only: every mistake",
+    "error.faults[].file": "the file",
+    "error.faults[].line": "from 1; 0: the whole file",
+    "error.faults[].column": "from 1",
+    "error.faults[].message": "what is wrong",
+    "error.faults[].suggestion": "what may have been meant; empty where nothing is near",
+}
+
+FAILED_ACTIONS = {"error.errors": "`apply-failed` only: such an object, without `error.`, for each action that failed"}
+
+
+def _below(key: str, document: dict[str, str]) -> dict[str, str]:
+    return {f"{key}.{name}": meaning for name, meaning in document.items()}
+
+
+_APPLIED = {
+    "applied": "the plan that was carried out; null: it was turned down",
+    **_below("applied", PLAN),
+    "proof": "the proof of what it touched; null: there was nothing to do",
+    **_below("proof", PROOF),
+}
+_EDIT = {"file": "the lab file", "diff": "its change, as a unified diff", **_APPLIED}
+
+DOCUMENTS: dict[str, dict[str, str]] = {
+    "init": {"folder": "the lab's folder", "files": "paths of what was written"},
+    "trust": {
+        "stores": "every store of authorities that was looked at",
+        "stores[].store": "`system` or `chromium`",
+        "stores[].place": "where it lies",
+        "stores[].added": "entries that were put in; empty with `removed`: it was so already",
+        "stores[].removed": "earlier authorities of this lab that were taken out",
+    },
+    "add": _EDIT,
+    "remove": _EDIT,
+    "plan": PLAN,
+    "apply": _APPLIED,
+    "down": {"down": "stacks that were taken down", "purged": "instead of `down`, with `--purge`: what was removed"},
+    "status": {
+        "apps": "every app of the lab",
+        "apps[].name": "its name in the lab",
+        "apps[].server": "where it runs",
+        "apps[].stack": "its stack",
+        "apps[].state": "`running`, `starting`, `held` (stopped by a person), `failed`, `missing`, `unknown` "
+        "(the server could not be looked at)",
+        "apps[].evidence": "what the state was read from",
+        "apps[].address": "what to open in a browser; empty where it has no page",
+    },
+    "verify": PROOF,
+    "doctor": {
+        "findings": "worst first; see [doctor](doctor.md)",
+        "findings[].code": "stable",
+        "findings[].severity": "`error`, `warning` or `note`",
+        "findings[].what": "what is wrong, in one sentence",
+        "findings[].evidence": "what was seen",
+        "findings[].cause": "the likely cause",
+        "findings[].fix": "one thing to do",
+        "findings[].blocking": "whether `up` stops because of it",
+    },
+    "logs": {"app": "the app", "lines": "the last lines of its containers"},
+    "check": {
+        "valid": "true; a file with mistakes gives an error",
+        "apps": "how many apps the lab has",
+        "routes": "their addresses",
+        "routes[].name": "the app",
+        "routes[].address": "what to open in a browser",
+        "warnings": "sentences for whoever wrote the lab file",
+    },
+    "catalog": {
+        "apps": "the shipped apps and the lab's own",
+        "apps[].id": "what `add` takes",
+        "apps[].name": "its name",
+        "apps[].tagline": "what it is",
+        "apps[].category": "its category; `add` names a new stack after it",
+        "apps[].version": "the version that is pulled",
+        "apps[].package_edition": "whether it can be built from packages",
+    },
+    "fleet up": _FLEET,
+    "fleet list": {
+        "fleets": "every fleet on this machine",
+        **{f"fleets[].{key}": text for key, text in _FLEET.items()},
+    },
+    "fleet down": {"down": "the fleet that is gone"},
+    "bench": {
+        "figures": "what was measured",
+        "figures[].name": "what",
+        "figures[].unit": "the unit of `value` and `budget`",
+        "figures[].budget": "what it may be at most",
+        "figures[].value": "what it was; null: not measured, `note` says why",
+        "figures[].note": "how often, and the spread",
+        "figures[].ratio": "`value` to `budget`; below 1 is within",
+    },
+}
+
+_INTRODUCTION = """\
+# What `--json` prints
+
+One document on standard output and nothing else. `apps[].name` is the key `name` of each entry of the list `apps`;
+`.*` stands for keys that are data. Keys may be added; those that are here stay.
+
+With `--json`, `add`, `remove` and `apply` ask nothing and go ahead, as with `--yes`. `down --purge` and `fleet up`
+still need `--yes` where they would ask."""
+
+
+def json_page() -> str:
+    """The keys of every document with their meaning."""
+    lines = [_INTRODUCTION]
+    for command, keys in DOCUMENTS.items():
+        lines += ["", f"## `ez-homelab {command} --json`", "", *_table(keys)]
+    lines += ["", "## An error", "", "Instead of the command's own document; the exit status is the error's.", ""]
+    lines += _table(ERROR | FAULTS | FAILED_ACTIONS)
+    return "\n".join(lines) + "\n"
+
+
+def _table(keys: dict[str, str]) -> list[str]:
+    return list(table(("Key", "Meaning"), [(f"`{key}`", meaning) for key, meaning in keys.items()]))
