@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ez_homelab.config.load import LAB_FILE, load_lab
-from ez_homelab.errors import UsageError
+from ez_homelab.errors import PrerequisiteError, UsageError
 from ez_homelab.progress import Silent
 
 if TYPE_CHECKING:
@@ -61,7 +61,8 @@ def local_host(name: str) -> Host:
 class Homelab:
     """One lab: its files as they are now, and what can be done with it.
 
-    `journal_path` is where runs are written down, on the machine this runs on. Reading the lab file is the first thing
+    `journal_path` is where runs are written down, on the machine this runs on. `take_over` lets this lab stand in the
+    place of another one that a server carries. Reading the lab file is the first thing
     every method does, and it raises `LabFileError` with every mistake in it.
     """
 
@@ -71,6 +72,7 @@ class Homelab:
     progress: Progress = field(default_factory=Silent)
     who: str = field(default_factory=lambda: _user(os.environ))
     command: str = "ez-homelab"
+    take_over: bool = False
 
     @cached_property
     def catalog(self) -> Catalog:
@@ -151,7 +153,13 @@ class Homelab:
         servers = self.desired.servers.items()
         works = {name: ServerWork(self.hosts[name], server, self.lab.domain, by_tag) for name, server in servers}
         apply = Apply(
-            works, lambda: self._look_and_plan(start_held), self._journal, self.progress, self.who, self.command
+            works,
+            lambda: self._look_and_plan(start_held),
+            self._journal,
+            self.progress,
+            self.who,
+            self.command,
+            str(self.folder),
         )
         async with self._locked():
             return await apply.carry_out(approved)
@@ -304,7 +312,22 @@ class Homelab:
         from ez_homelab.plan import make_plan
 
         observed = await self.observe()
+        self._require_our_servers(observed)
         return make_plan(self.desired, observed, start_held=start_held), observed
+
+    def _require_our_servers(self, observed: Mapping[str, ObservedServer | Unknown]) -> None:
+        """Another lab's apps would look like apps that no longer belong here, and be removed."""
+        from ez_homelab.observe import Unknown
+
+        for found in observed.values():
+            if isinstance(found, Unknown) or found.applied.lab in ("", str(self.folder)) or self.take_over:
+                continue
+            raise PrerequisiteError(
+                f"the server {found.name} carries another lab: the one in {found.applied.lab}",
+                evidence=f"this lab is in {self.folder}",
+                cause="--lab or $EZ_LAB names another folder than before, or the lab's folder was moved",
+                fix=f"use --lab {found.applied.lab}; if this lab is to stand in its place: ez-homelab apply --take-over",
+            )
 
     def _edition(self, app_id: str) -> PackageEdition:
         from ez_homelab.images.editions import load_edition

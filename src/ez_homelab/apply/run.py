@@ -71,7 +71,7 @@ class Applied:
 
 @dataclass(frozen=True)
 class Apply:
-    """Everything one apply needs; `look_and_plan` looks at every server and plans afresh."""
+    """Everything one apply needs. `look_and_plan` looks at every server and plans afresh; `lab` is the folder."""
 
     works: Mapping[str, ServerWork]
     look_and_plan: LookAndPlan
@@ -79,6 +79,7 @@ class Apply:
     progress: Progress
     who: str
     command: str
+    lab: str
 
     async def carry_out(self, approved: Plan) -> Applied:
         """Do what was approved. The caller holds the lab's lock.
@@ -120,7 +121,7 @@ class Apply:
             files = {file.path: [file.sha256] for file in self.works[name].server.files}
             if not finished:
                 files = _together(found.applied.files, files)
-            content = json.dumps({"files": files}, indent=1, sort_keys=True).encode()
+            content = json.dumps({"lab": self.lab, "files": files}, indent=1, sort_keys=True).encode()
             await self.works[name].host.write(APPLIED_RECORD, content, mode=0o600)
 
 

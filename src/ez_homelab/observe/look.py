@@ -81,8 +81,9 @@ def parse_applied(content: bytes | None) -> AppliedRecord:
     """Our record of earlier applies; an empty one where there is none."""
     if not content:
         return AppliedRecord()
-    files = json.loads(content).get("files", {})
-    return AppliedRecord({path: tuple(hashes) for path, hashes in files.items()})
+    record = json.loads(content)
+    files = {path: tuple(hashes) for path, hashes in record.get("files", {}).items()}
+    return AppliedRecord(files, record.get("lab", ""))
 
 
 async def _files(host: Host, desired: DesiredServer) -> tuple[AppliedRecord, dict[str, FileState | None]]:

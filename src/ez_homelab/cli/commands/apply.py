@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -23,10 +24,11 @@ if TYPE_CHECKING:
 @json_option
 @yes_option
 @click.option("--start-held", is_flag=True, help="Also start what a person stopped.")
+@click.option("--take-over", is_flag=True, help="Stand in the place of another lab that the server carries.")
 @told
-def apply_command(lab_folder: Path | None, as_json: bool, yes: bool, start_held: bool) -> None:
+def apply_command(lab_folder: Path | None, as_json: bool, yes: bool, start_held: bool, take_over: bool) -> None:
     """Make the servers match the lab file: show the plan, ask, do it, look again."""
-    lab = open_lab(lab_folder, progress=not as_json)
+    lab = replace(open_lab(lab_folder, progress=not as_json), take_over=take_over)
     plan, proof = run(_apply(lab, yes=yes or as_json, start_held=start_held, quiet=as_json))
     if as_json:
         print_json(
