@@ -94,9 +94,13 @@ class ObservedCertificate:
 
 @dataclass(frozen=True, slots=True)
 class AppliedRecord:
-    """What earlier applies wrote: for each path the hashes we ever left there and may still find."""
+    """What earlier applies wrote: for each path the hashes we ever left there and may still find; for which lab folder.
+
+    `lab` is empty before the first apply.
+    """
 
     files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    lab: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +122,10 @@ class ObservedServer:
     def container(self, name: str) -> ObservedContainer | None:
         """The container of that name."""
         return next((container for container in self.containers if container.name == name), None)
+
+    def has_image(self, reference: str) -> bool:
+        """Whether the image is there; Docker lists those of Docker Hub without the registry's name."""
+        return reference.removeprefix("docker.io/").removeprefix("library/") in self.images
 
 
 @dataclass(frozen=True, slots=True)
