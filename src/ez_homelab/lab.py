@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ez_homelab.apply.journal import Journal
     from ez_homelab.apply.run import Applied
     from ez_homelab.catalog.loader import Catalog
+    from ez_homelab.config.files import Edit
     from ez_homelab.config.model import ImageSource, Lab
     from ez_homelab.doctor import Finding, Subject
     from ez_homelab.hosts import Host
@@ -264,21 +265,24 @@ class Homelab:
         for home in homes:
             yield await trust_in_chromium(self.core, pem, self.lab.domain, home)
 
-    def adding(self, app_id: str, *, stack: str | None = None, name: str | None = None) -> Edit:
-        """The edit that puts an app into the lab file, not written yet. Raises `CatalogError` or `UsageError`."""
+    def adding(self, app_id: str, *, stack: str | None = None, name: str | None = None) -> tuple[Edit, Homelab]:
+        """The edit that puts an app into the lab file, not written yet, and the lab as it would be.
+
+        Raises `CatalogError` or `UsageError`.
+        """
         from ez_homelab.config.edit import add_app
 
         app = self.catalog.app(app_id)
         return self._edit(add_app(self._text(), app_id, stack or app.manifest.category, name))
 
-    def removing(self, name: str) -> Edit:
-        """The edit that takes an app out of the lab file; nothing is written yet."""
+    def removing(self, name: str) -> tuple[Edit, Homelab]:
+        """The edit that takes an app out of the lab file, not written yet, and the lab as it would be."""
         from ez_homelab.config.edit import remove_app
 
         return self._edit(remove_app(self._text(), name))
 
     def prospective(self, domain: str, images: ImageSource) -> Homelab:
-        """The lab that `init_lab` would write here, before it is written."""
+        """The lab that `config.files.init_lab` would write here, before it is written."""
         from ez_homelab.config.starter import starter_lab
 
         return self._as_if(starter_lab(domain, images)[LAB_FILE])
@@ -294,8 +298,10 @@ class Homelab:
         # The lab is read first: a file that has mistakes is told with their positions, and is not edited.
         return (self.folder / LAB_FILE).read_text() if self.lab else ""
 
-    def _edit(self, text: str) -> Edit:
-        return Edit(self.folder / LAB_FILE, self._text(), text, self._as_if(text))
+    def _edit(self, text: str) -> tuple[Edit, Homelab]:
+        from ez_homelab.config.files import Edit
+
+        return Edit(self.folder / LAB_FILE, self._text(), text), self._as_if(text)
 
     async def _needs_build(self) -> bool:
         """Whether package editions are still to be built, which takes room that a finished lab does not need."""
@@ -326,7 +332,7 @@ class Homelab:
                 f"the server {found.name} carries another lab: the one in {found.applied.lab}",
                 evidence=f"this lab is in {self.folder}",
                 cause="--lab or $EZ_LAB names another folder than before, or the lab's folder was moved",
-                fix=f"use --lab {found.applied.lab}; if this lab is to stand in its place: ez-homelab apply --take-over",
+                fix=f"use --lab {found.applied.lab}; if this one is to stand in its place: ez-homelab apply --take-over",
             )
 
     def _edition(self, app_id: str) -> PackageEdition:
@@ -357,55 +363,6 @@ class Homelab:
         names = [instance.name for instance in self.lab.instances]
         near = get_close_matches(name, names, n=1)
         return f"did you mean {near[0]}?" if near else f"the lab has: {', '.join(names)}"
-
-
-@dataclass(frozen=True)
-class Edit:
-    """A change of the lab file that is not written yet; `after` is the lab as it would be."""
-
-    path: Path
-    before_text: str
-    after_text: str
-    after: Homelab
-
-    def diff(self) -> str:
-        """The change as a unified diff."""
-        from difflib import unified_diff
-
-        name = self.path.name
-        lines = unified_diff(self.before_text.splitlines(), self.after_text.splitlines(), name, name, lineterm="", n=2)
-        return "\n".join(lines)
-
-    def write(self) -> None:
-        """Put the new text into place, whole. Raises `UsageError` where the file changed since it was read."""
-        if self.path.read_text() != self.before_text:
-            raise UsageError(f"{self.path} changed in the meantime; nothing was written", fix="run the command again")
-        _write_whole(self.path, self.after_text)
-
-
-def init_lab(folder: Path, domain: str, images: ImageSource) -> tuple[Path, ...]:
-    """Write a commented starter lab; returns the files. Raises `UsageError` where a lab is there already."""
-    from ez_homelab.config.starter import starter_lab
-
-    files = starter_lab(domain, images)
-    if (folder / LAB_FILE).exists():
-        raise UsageError(
-            f"there is a lab in {folder} already", fix=f"edit {folder / LAB_FILE}, or choose another --lab"
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    written = [folder / name for name in files if not (folder / name).exists()]
-    # The lab file last: a folder that has one is a lab.
-    for path in sorted(written, key=lambda path: path.name == LAB_FILE):
-        _write_whole(path, files[path.name])
-    return tuple(written)
-
-
-def _write_whole(path: Path, text: str) -> None:
-    from ez_homelab.hosts.local_files import write_file
-
-    owner = path.parent.stat()
-    mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
-    write_file(str(path), text.encode(), mode=mode, uid=owner.st_uid, gid=owner.st_gid)
 
 
 def _user(environment: Mapping[str, str]) -> str:

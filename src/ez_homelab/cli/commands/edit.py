@@ -12,7 +12,8 @@ from ez_homelab.cli.face import json_option, lab_option, open_lab, print_json, r
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ez_homelab.lab import Edit, Homelab
+    from ez_homelab.config.files import Edit
+    from ez_homelab.lab import Homelab
     from ez_homelab.plan import Plan
     from ez_homelab.verify import Proof
 
@@ -30,7 +31,7 @@ def add_command(
 ) -> None:
     """Add an app to the lab: edit homelab.yaml (comments stay), show the plan, ask, apply."""
     lab = open_lab(lab_folder, progress=not as_json)
-    _carry_out(lab.adding(app, stack=stack, name=name), as_json=as_json, yes=yes)
+    _carry_out(*lab.adding(app, stack=stack, name=name), as_json=as_json, yes=yes)
 
 
 @click.command("remove")
@@ -42,13 +43,13 @@ def add_command(
 def remove_command(name: str, lab_folder: Path | None, as_json: bool, yes: bool) -> None:
     """Take an app out of the lab: edit homelab.yaml, show the plan, ask, apply. Its data stays on the server."""
     lab = open_lab(lab_folder, progress=not as_json)
-    _carry_out(lab.removing(name), as_json=as_json, yes=yes)
+    _carry_out(*lab.removing(name), as_json=as_json, yes=yes)
 
 
-def _carry_out(edit: Edit, *, as_json: bool, yes: bool) -> None:
+def _carry_out(edit: Edit, after: Homelab, *, as_json: bool, yes: bool) -> None:
     from ez_homelab.cli.terminal import confirm, show_plan
 
-    plan = run(edit.after.plan())
+    plan = run(after.plan())
     if not as_json:
         click.echo(edit.diff())
         show_plan(plan)
@@ -56,7 +57,7 @@ def _carry_out(edit: Edit, *, as_json: bool, yes: bool) -> None:
         click.echo("Nothing was changed.", err=True)
         return
     edit.write()
-    proof = run(_apply(edit.after, plan, quiet=as_json)) if plan else None
+    proof = run(_apply(after, plan, quiet=as_json)) if plan else None
     if as_json:
         told = {"file": str(edit.path), "diff": edit.diff(), "applied": plan.to_dict()}
         print_json(told | {"proof": proof.to_dict() if proof else None})

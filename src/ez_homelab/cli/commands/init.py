@@ -26,7 +26,7 @@ def init_command(lab_folder: Path | None, as_json: bool, domain: str, images: Im
     """Write a commented starter lab into DIR, else $EZ_LAB, else the current folder."""
     import os
 
-    from ez_homelab.lab import init_lab
+    from ez_homelab.config.files import init_lab
 
     named = os.environ.get("EZ_LAB")
     folder = lab_folder or (Path(named) if named else Path.cwd())

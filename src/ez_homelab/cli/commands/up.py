@@ -39,7 +39,7 @@ def up_command(lab_folder: Path | None, yes: bool, domain: str, images: ImageSou
 
 async def _up(lab: Homelab, domain: str, images: ImageSource | None, *, yes: bool) -> Proof | None:
     from ez_homelab.cli.commands.apply import plan_and_apply
-    from ez_homelab.lab import init_lab
+    from ez_homelab.config.files import init_lab
     from ez_homelab.up import install_all, prepare
 
     is_new = not lab.exists

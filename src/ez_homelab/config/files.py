@@ -1,0 +1,60 @@
+"""The lab's own files on disk: the starter, and an edit that is shown before it is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ez_homelab.config.load import LAB_FILE
+from ez_homelab.config.starter import starter_lab
+from ez_homelab.errors import UsageError
+from ez_homelab.hosts.local_files import write_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ez_homelab.config.model import ImageSource
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A change of the lab file that is not written yet."""
+
+    path: Path
+    before: str
+    after: str
+
+    def diff(self) -> str:
+        """The change as a unified diff."""
+        from difflib import unified_diff
+
+        name = self.path.name
+        lines = unified_diff(self.before.splitlines(), self.after.splitlines(), name, name, lineterm="", n=2)
+        return "\n".join(lines)
+
+    def write(self) -> None:
+        """Put the new text into place, whole. Raises `UsageError` where the file changed since it was read."""
+        if self.path.read_text() != self.before:
+            raise UsageError(f"{self.path} changed in the meantime; nothing was written", fix="run the command again")
+        _write_whole(self.path, self.after)
+
+
+def init_lab(folder: Path, domain: str, images: ImageSource) -> tuple[Path, ...]:
+    """Write a commented starter lab; returns the files. Raises `UsageError` where a lab is there already."""
+    files = starter_lab(domain, images)
+    if (folder / LAB_FILE).exists():
+        raise UsageError(
+            f"there is a lab in {folder} already", fix=f"edit {folder / LAB_FILE}, or choose another --lab"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    written = [folder / name for name in files if not (folder / name).exists()]
+    # The lab file last: a folder that has one is a lab.
+    for path in sorted(written, key=lambda path: path.name == LAB_FILE):
+        _write_whole(path, files[path.name])
+    return tuple(written)
+
+
+def _write_whole(path: Path, text: str) -> None:
+    owner = path.parent.stat()
+    mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
+    write_file(str(path), text.encode(), mode=mode, uid=owner.st_uid, gid=owner.st_gid)
