@@ -281,8 +281,14 @@ class Homelab:
 
         return self._edit(remove_app(self._text(), name))
 
+    def create(self, domain: str, images: ImageSource) -> tuple[Path, ...]:
+        """Write a commented starter lab; returns the files. Raises `UsageError` where a lab is there already."""
+        from ez_homelab.config.files import init_lab
+
+        return init_lab(self.folder, domain, images)
+
     def prospective(self, domain: str, images: ImageSource) -> Homelab:
-        """The lab that `config.files.init_lab` would write here, before it is written."""
+        """The lab that `create` would write here, before it is written."""
         from ez_homelab.config.starter import starter_lab
 
         return self._as_if(starter_lab(domain, images)[LAB_FILE])
@@ -332,7 +338,7 @@ class Homelab:
                 f"the server {found.name} carries another lab: the one in {found.applied.lab}",
                 evidence=f"this lab is in {self.folder}",
                 cause="--lab or $EZ_LAB names another folder than before, or the lab's folder was moved",
-                fix=f"use --lab {found.applied.lab}; if this one is to stand in its place: ez-homelab apply --take-over",
+                fix=f"use --lab {found.applied.lab}; or let this one take its place: ez-homelab apply --take-over",
             )
 
     def _edition(self, app_id: str) -> PackageEdition:

@@ -11,9 +11,10 @@ import pytest
 from click.testing import CliRunner
 
 from ez_homelab.cli.app import cli
+from ez_homelab.config.files import init_lab
 from ez_homelab.errors import CommandError
 from ez_homelab.hosts import local
-from ez_homelab.lab import Homelab, init_lab
+from ez_homelab.lab import Homelab
 from ez_homelab.observe.look import APPLIED_RECORD, AUTHORITY_CERTIFICATE
 from ez_homelab.reference import CHECKOUT
 from ez_homelab.reference.commands import command_tree, options_of

@@ -26,11 +26,11 @@ def init_command(lab_folder: Path | None, as_json: bool, domain: str, images: Im
     """Write a commented starter lab into DIR, else $EZ_LAB, else the current folder."""
     import os
 
-    from ez_homelab.config.files import init_lab
+    from ez_homelab.lab import Homelab
 
     named = os.environ.get("EZ_LAB")
     folder = lab_folder or (Path(named) if named else Path.cwd())
-    written = init_lab(folder.absolute(), domain, images)
+    written = Homelab(folder.absolute()).create(domain, images)
     if as_json:
         print_json({"folder": str(folder.absolute()), "files": [str(path) for path in written]})
         return

@@ -39,7 +39,6 @@ def up_command(lab_folder: Path | None, yes: bool, domain: str, images: ImageSou
 
 async def _up(lab: Homelab, domain: str, images: ImageSource | None, *, yes: bool) -> Proof | None:
     from ez_homelab.cli.commands.apply import plan_and_apply
-    from ez_homelab.config.files import init_lab
     from ez_homelab.up import install_all, prepare
 
     is_new = not lab.exists
@@ -51,7 +50,7 @@ async def _up(lab: Homelab, domain: str, images: ImageSource | None, *, yes: boo
         return None
     await install_all(lab, preparation.steps)
     if is_new:
-        init_lab(lab.folder, lab.lab.domain, lab.lab.images.source)
+        lab.create(lab.lab.domain, lab.lab.images.source)
     if await plan_and_apply(lab, yes=yes) is None:
         return None
     with lab.progress.step("prove every address"):
