@@ -44,10 +44,20 @@ async def perform(host: Host, server: DesiredServer, action: Action, say: Callab
         await _remove(host, name)
         return
     service = next(service for service in server.services if service.key == action.name)
+    await _make_way(host, action, name)
     await compose(
         host, stack, *_COMPOSE_ARGUMENTS[action.verb], name, what=f"cannot {action.verb} {action.name}", say=say
     )
     await _wait_until_well(host, service, say)
+
+
+async def _make_way(host: Host, action: Action, container: str) -> None:
+    """What Compose does not do by itself: let a paused container go on, take away one of another project."""
+    if action.settings.get("paused") == "yes":
+        order = Command(("docker", "container", "unpause", container))
+        await run_checked(host, order, what=f"cannot let the container {container} go on")
+    if "replaces" in action.settings:
+        await _remove(host, container)
 
 
 async def compose(host: Host, stack: str, *arguments: str, what: str, say: Callable[[str], None] | None = None) -> None:
@@ -58,9 +68,9 @@ async def compose(host: Host, stack: str, *arguments: str, what: str, say: Calla
 
 
 async def attach(host: Host, action: Action) -> None:
-    """Connect a running container to a network under its own name, or disconnect it."""
+    """Connect a container to a network under the name that it goes by there, or disconnect it."""
     container, network = action.settings["container"], action.settings["network"]
-    alias = ("--alias", container) if action.verb == "connect" else ()
+    alias = ("--alias", action.settings["alias"]) if action.verb == "connect" else ()
     order = Command(("docker", "network", action.verb, *alias, network, container))
     await run_checked(host, order, what=f"cannot {action.verb} {container} and {network}")
 

@@ -17,11 +17,11 @@ EDITED_FOLDER = f"{STATE_FOLDER}/edited"
 
 async def perform(host: Host, server: DesiredServer, action: Action) -> None:
     """Write, replace or remove the file that the action names."""
+    if action.settings.get("keep") == "yes":
+        await _keep_aside(host, action.name)
     if action.verb == "remove":
         await host.remove(action.name, prune_below=STACKS_FOLDER)
         return
-    if action.settings.get("keep") == "yes":
-        await _keep_aside(host, action.name)
     wanted = next(file for file in server.files if file.path == action.name)
     await host.write(wanted.path, wanted.content, mode=wanted.mode, uid=wanted.uid, gid=wanted.gid)
 

@@ -112,7 +112,8 @@ class Plan:
     def summary(self) -> str:
         """One line: how much of what."""
         if not self.actions:
-            return "Nothing to do: the servers are as the lab file says."
+            servers = "the servers that could be looked at" if self.unknown else "the servers"
+            return f"Nothing to do: {servers} are as the lab file says."
         counts = Counter(action.kind for action in self.actions)
         parts = ", ".join(f"{count} {_plural(kind, count)}" for kind, count in counts.items())
         return f"Plan {self.hash}: {parts}"

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from ez_homelab.tls.authority import AuthorityFacts
 
 
-def certificate_actions(domain: str, server: DesiredServer, found: ObservedServer) -> Iterator[Action]:
-    """At most two: a new authority, then a new certificate."""
+def certificate_actions(
+    domain: str, server: DesiredServer, found: ObservedServer, after: tuple[str, ...] = ()
+) -> Iterator[Action]:
+    """At most two: a new authority, then a new certificate, which also waits for `after`."""
     authority = found.certificate.authority
     waits: tuple[str, ...] = ()
     if cause := _authority_cause(authority, domain, found.at):
@@ -30,7 +32,7 @@ def certificate_actions(domain: str, server: DesiredServer, found: ObservedServe
     served = found.certificate.served
     if due := renewal_cause(served, CertificateSpec(server.certificate.names), key_id, found.at):
         renewal: Verb = "issue" if served is None else "renew"
-        yield Action(server.name, "certificate", server.certificate.names[0], renewal, due, waits_for=waits)
+        yield Action(server.name, "certificate", server.certificate.names[0], renewal, due, waits_for=(*waits, *after))
 
 
 def _authority_cause(authority: AuthorityFacts | None, domain: str, now: datetime) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ez_homelab.errors import PrerequisiteError
@@ -9,9 +10,10 @@ from ez_homelab.images.editions import BASE_TAG
 from ez_homelab.observe.observed import Unknown
 from ez_homelab.plan.action import Action, Held, Plan
 from ez_homelab.plan.certificates import certificate_actions
-from ez_homelab.plan.files import file_actions
-from ez_homelab.plan.services import ServicePlanner
+from ez_homelab.plan.files import file_actions, marker_of, stack_folder
+from ez_homelab.plan.services import ServicePlanner, unneeded_networks
 from ez_homelab.plan.subnets import free_subnets
+from ez_homelab.render.desired import MARKER, STACKS_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -45,23 +47,24 @@ def make_plan(desired: Desired, observed: Mapping[str, ObservedServer | Unknown]
 def _plan_server(
     domain: str, server: DesiredServer, found: ObservedServer, *, start_held: bool
 ) -> tuple[list[Action], list[Held]]:
+    files = list(file_actions(server, found))
     before = [
         *_images(server, found),
         *_networks(server, found),
         *_volumes(server, found),
-        *certificate_actions(domain, server, found),
+        *certificate_actions(domain, server, found, after=marker_of(files, server.certificate.path)),
     ]
-    files = list(file_actions(server, found))
     services = ServicePlanner(server, found, start_held=start_held)
     written = [action for action in files if action.verb != "remove"]
     changed = services.actions(after=[*before, *written])
     gone = list(services.removals())
-    cleared = _removed_files(files, gone)
-    return [*before, *written, *changed, *gone, *cleared, *_unneeded_networks(server, found, gone)], services.held
+    after = [*changed, *gone]
+    cleared = _removed_files(files, after)
+    return [*before, *written, *changed, *gone, *cleared, *_removed_networks(server, found, after)], services.held
 
 
 def _images(server: DesiredServer, found: ObservedServer) -> Iterator[Action]:
-    missing = [image for image in server.images if image.reference not in found.images]
+    missing = [image for image in server.images if not found.has_image(image.reference)]
     base: tuple[str, ...] = ()
     if any(image.source == "packages" for image in missing) and BASE_TAG not in found.images:
         made = Action(server.name, "image", BASE_TAG, "build", "package editions are built on it")
@@ -99,24 +102,37 @@ def _volumes(server: DesiredServer, found: ObservedServer) -> Iterator[Action]:
             yield Action(server.name, "volume", volume.name, "own", cause, settings=settings)
 
 
-def _unneeded_networks(server: DesiredServer, found: ObservedServer, gone: list[Action]) -> Iterator[Action]:
-    wanted = {network.name for network in server.networks}
-    after = tuple(action.id for action in gone)
-    for network in found.networks:
-        if network.managed and network.name not in wanted and not _used_by_others(network.name, found):
-            yield Action(server.name, "network", network.name, "remove", "nothing in the lab uses it", waits_for=after)
+def _removed_networks(server: DesiredServer, found: ObservedServer, changed: list[Action]) -> Iterator[Action]:
+    """A network goes when nothing of ours is on it any longer: Docker refuses to remove one that is in use."""
+    for network in unneeded_networks(server, found):
+        users = {container.name for container in found.containers if network.name in container.networks}
+        after = tuple(action.id for action in changed if _takes_off(action, network.name, users))
+        yield Action(server.name, "network", network.name, "remove", "nothing in the lab uses it", waits_for=after)
 
 
-def _used_by_others(network: str, found: ObservedServer) -> bool:
-    return any(network in container.networks and not container.fingerprint for container in found.containers)
+def _takes_off(action: Action, network: str, users: set[str]) -> bool:
+    if action.kind == "service":
+        return action.name.partition("/")[2] in users
+    return action.settings.get("network") == network
 
 
-def _removed_files(files: list[Action], gone: list[Action]) -> Iterator[Action]:
-    """File removals wait for the containers that may still read them."""
-    after = tuple(action.id for action in gone if action.kind == "service")
-    for action in files:
-        if action.verb == "remove":
-            yield Action(action.server, "file", action.name, "remove", action.cause, waits_for=after)
+def _removed_files(files: list[Action], changed: list[Action]) -> Iterator[Action]:
+    """A file goes when no container of its stack can read it any longer, and the stack's marker goes last.
+
+    A folder with files and without the marker would count as somebody else's after a run that was cut off.
+    """
+    removed = [action for action in files if action.verb == "remove"]
+    for action in removed:
+        folder = stack_folder(action.name)
+        readers = [other.id for other in changed if other.kind == "service" and folder in _folders(other)]
+        last = [other.id for other in removed if other is not action and stack_folder(other.name) == folder]
+        yield replace(action, waits_for=(*readers, *(last if action.name == f"{folder}/{MARKER}" else ())))
+
+
+def _folders(action: Action) -> tuple[str, ...]:
+    """The folders of the stacks that a service's action concerns: its own, and the one it comes from."""
+    stacks = (action.name.partition("/")[0], action.settings.get("replaces"))
+    return tuple(f"{STACKS_FOLDER}/{stack}" for stack in stacks if stack)
 
 
 def _refuse_what_is_not_ours(server: DesiredServer, found: ObservedServer) -> None:
@@ -135,11 +151,19 @@ def _refuse_what_is_not_ours(server: DesiredServer, found: ObservedServer) -> No
                 cause="an app of that name was there before",
                 fix=f"remove it (docker rm {service.name}) or name the app differently in homelab.yaml",
             )
-    internal = {network.name for network in server.networks if network.internal}
+    _refuse_other_networks(server, found)
+
+
+def _refuse_other_networks(server: DesiredServer, found: ObservedServer) -> None:
+    wanted = {network.name: network.internal for network in server.networks}
     for network in found.networks:
-        if network.name in internal and not network.internal:
+        if network.internal != wanted.get(network.name, network.internal):
+            words = "is internal and must not be" if network.internal else "must be internal and is not"
+            harm = (
+                "apps on it could not reach the outside" if network.internal else "apps on it could reach the outside"
+            )
             raise PrerequisiteError(
-                f"the network {network.name} on {server.name} must be internal and is not",
-                cause="it was made by hand or by another program; anything on it could reach the outside",
-                fix=f"docker network rm {network.name}",
+                f"the network {network.name} on {server.name} {words}",
+                cause=f"it was made by hand, or for other apps than those on it now; {harm}",
+                fix=f"ez-homelab down, docker network rm {network.name}, ez-homelab apply",
             )

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ez_homelab.plan.action import Action, Held
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from ez_homelab.observe.observed import ObservedContainer, ObservedServer
+    from ez_homelab.observe.observed import ObservedContainer, ObservedNetwork, ObservedServer
     from ez_homelab.plan.action import Verb
     from ez_homelab.render.desired import DesiredServer, DesiredService
 
 
-class Need(NamedTuple):
-    """What a service needs and why."""
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a service needs and why; `settings` are those of the action."""
 
     verb: Verb
     cause: str
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def makes_anew(self) -> bool:
+        """Whether a new container comes of it, which is on all its networks from its start."""
+        return self.verb in ("create", "recreate")
 
 
 class ServicePlanner:
@@ -29,6 +37,8 @@ class ServicePlanner:
         self._found = found
         self._start_held = start_held
         self._network_ids = {network.id for network in found.networks}
+        self._own_networks = {network.name for network in found.networks if network.managed}
+        self._unneeded = {network.name for network in unneeded_networks(server, found)}
         self._containers = {container.name: container for container in found.containers}
         self.held: list[Held] = []
 
@@ -56,14 +66,25 @@ class ServicePlanner:
             if not self._start_held:
                 self.held.append(Held(self._server.name, service.key, held))
                 return None
-            return self._outdated(service, container) or Need("start", f"{held}; --start-held was given")
-        return self._outdated(service, container) or _unwell(container)
+            # Docker starts no paused container; it has to go on first.
+            settings = {"paused": "yes"} if container.state == "paused" else {}
+            return self._outdated(service, container, settings) or Need(
+                "start", f"{held}; --start-held was given", settings
+            )
+        return self._outdated(service, container, {}) or _unwell(container)
 
-    def _outdated(self, service: DesiredService, container: ObservedContainer) -> Need | None:
+    def _outdated(
+        self, service: DesiredService, container: ObservedContainer, settings: Mapping[str, str]
+    ) -> Need | None:
+        if container.project != service.stack:
+            # Compose leaves a container of another project alone, and cannot make a second one of that name.
+            replaces = {**settings, "replaces": container.project or ""}
+            return Need("recreate", f"moves here from the stack {container.project}", replaces)
         if container.fingerprint != service.fingerprint:
-            return Need("recreate", _what_changed(service, container))
-        if any(identifier not in self._network_ids for identifier in container.networks.values()):
-            return Need("recreate", "a network it was made with is gone")
+            return Need("recreate", _what_changed(service, container), settings)
+        # A container that never started knows its networks by name only.
+        if any(identifier and identifier not in self._network_ids for identifier in container.networks.values()):
+            return Need("recreate", "a network it was made with is gone", settings)
         return None
 
     def _change(self, service: DesiredService, need: Need, earlier: list[Action], needs: dict[str, Need]) -> Action:
@@ -74,32 +95,60 @@ class ServicePlanner:
         downtime = 0.0 if need.verb in ("create", "start") else service.expected_downtime
         return Action(
             self._server.name, "service", service.key, need.verb, need.cause,
-            waits_for=(*concerned, *before), downtime=downtime,
+            waits_for=(*concerned, *before), downtime=downtime, settings=need.settings,
         )  # fmt: skip
 
     def _attachments(self, needs: dict[str, Need], earlier: list[Action]) -> Iterator[Action]:
-        """Networks that a container which stays as it is must join or leave while it runs."""
+        """Networks that a container which is not made anew must join or leave, once it runs again if it has to."""
         for service in self._server.services:
-            container = self._containers.get(service.name)
-            if container is None or service.name in needs or container.state != "running":
+            container, need = self._containers.get(service.name), needs.get(service.name)
+            if container is None or (need and need.makes_anew):
                 continue
-            yield from self._joins(service, container, earlier)
-            for network in sorted(container.networks.keys() - {*service.networks, *service.live_networks}):
-                if network.startswith("edge-"):
-                    yield self._attachment(service, network, "disconnect", "the app behind it is gone", ())
+            after = (f"{self._server.name}:service:{service.key}",) if need else ()
+            if need or container.state == "running":
+                yield from self._joins(service, container, earlier, after)
+            yield from self._leaves(service, container, after)
 
-    def _joins(self, service: DesiredService, container: ObservedContainer, earlier: list[Action]) -> Iterator[Action]:
+    def _joins(
+        self, service: DesiredService, container: ObservedContainer, earlier: list[Action], after: tuple[str, ...]
+    ) -> Iterator[Action]:
         for network in (*service.networks, *service.live_networks):
             if network not in container.networks:
-                waits = tuple(action.id for action in earlier if action.kind == "network" and action.name == network)
-                yield self._attachment(service, network, "connect", "not connected", waits)
+                made = tuple(action.id for action in earlier if action.kind == "network" and action.name == network)
+                alias = service.alias if network == service.private_network else service.name
+                yield self._attachment(service, network, "connect", "not connected", (*made, *after), alias=alias)
+
+    def _leaves(
+        self, service: DesiredService, container: ObservedContainer, after: tuple[str, ...]
+    ) -> Iterator[Action]:
+        """A held container leaves too: a network with a container on it cannot be removed."""
+        for network in sorted(container.networks.keys() - {*service.networks, *service.live_networks}):
+            if network in self._unneeded:
+                yield self._attachment(service, network, "disconnect", "the app behind it is gone", after)
+            elif network in self._own_networks and network.startswith("edge-"):
+                yield self._attachment(service, network, "disconnect", "it is another app's own network", after)
 
     def _attachment(
-        self, service: DesiredService, network: str, verb: Verb, cause: str, waits_for: tuple[str, ...]
+        self,
+        service: DesiredService,
+        network: str,
+        verb: Verb,
+        cause: str,
+        waits_for: tuple[str, ...],
+        *,
+        alias: str = "",
     ) -> Action:
-        settings = {"container": service.name, "network": network}
+        settings = {"container": service.name, "network": network} | ({"alias": alias} if alias else {})
         name = f"{service.key} on {network}"
         return Action(self._server.name, "attachment", name, verb, cause, waits_for=waits_for, settings=settings)
+
+
+def unneeded_networks(server: DesiredServer, found: ObservedServer) -> Iterator[ObservedNetwork]:
+    """Networks of ours that the lab no longer has; one that a container of somebody else's is on stays."""
+    wanted = {network.name for network in server.networks}
+    used = {name for container in found.containers if container.fingerprint is None for name in container.networks}
+    return (network for network in found.networks
+            if network.managed and network.name not in wanted and network.name not in used)  # fmt: skip
 
 
 def _concerns(action: Action, service: DesiredService) -> bool:

@@ -32,7 +32,7 @@ DEFAULT_STOP_SECONDS = 10
 SPARE_SECONDS = 30.0
 """What a slow machine gets on top of the time that an app's own health figures allow for its start."""
 
-_VARIABLE = re.compile(r"(?<!\$)\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_VARIABLE = re.compile(r"(?<!\$)\$\{?([A-Za-z_][A-Za-z0-9_]*)")
 
 
 class ServiceWriter:
@@ -95,6 +95,8 @@ class ServiceWriter:
             fingerprint=self.fingerprint,
             networks=tuple(self.networks),
             live_networks=tuple(self._live_networks),
+            private_network=self._instance.private_network or "",
+            alias=self._name,
             volumes=tuple(self._instance.volume(item.source) for item in self._source.volumes if item.kind == "volume"),
             depends_on=tuple(self._depends_on()),
             published=self._extras.published if self._is_main else (),

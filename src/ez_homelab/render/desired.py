@@ -79,7 +79,8 @@ class DesiredService:
     """One container.
 
     `fingerprint` covers everything whose change needs a new container: its definition, its image, and the content of
-    the mounted files that it reads only at its start. `live_networks` are joined and left while it runs.
+    the mounted files that it reads only at its start. `live_networks` are joined and left while it runs. On the app's
+    `private_network` (empty: it has none) its neighbours know it as `alias`.
     `ready_within` is how long it may take to become healthy, `expected_downtime` what a new container usually costs
     (both in seconds).
     """
@@ -91,6 +92,8 @@ class DesiredService:
     fingerprint: str
     networks: tuple[str, ...]
     live_networks: tuple[str, ...] = ()
+    private_network: str = ""
+    alias: str = ""
     volumes: tuple[str, ...] = ()
     depends_on: tuple[str, ...] = ()
     published: tuple[PublishedPort, ...] = ()
