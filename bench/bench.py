@@ -27,11 +27,13 @@ from ez_homelab.render import render
 from ez_homelab.testing.make_lab import make_lab, observed_as
 lab = make_lab(servers=50, apps=1000)
 find_app = Catalog.shipped().app
-observed = observed_as(render(lab, find_app, {}))
 started = time.perf_counter()
-desired = render(lab, find_app, {})
+desired = render(lab, find_app, {})  # reads the catalog's apps, as every command does once
+rendered = time.perf_counter()
+observed = observed_as(desired)
+looked = time.perf_counter()
 plan = make_plan(desired, observed)
-seconds = time.perf_counter() - started
+seconds = rendered - started + time.perf_counter() - looked
 assert not plan, plan.text()[:500]
 assert len(desired.routes) >= 500
 print(json.dumps({"seconds": seconds, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))
@@ -73,7 +75,7 @@ def start_up() -> list[Figure]:
 
 
 def render_and_plan() -> list[Figure]:
-    """Render and plan of 50 servers with 1,000 apps on observations that match, in a process of its own."""
+    """Render (catalog read for the first time) and plan of 50 servers with 1,000 apps, in a process of its own."""
     outputs = [
         json.loads(subprocess.run([sys.executable, "-c", PLAN_CODE], check=True, capture_output=True).stdout)
         for _ in range(3)
