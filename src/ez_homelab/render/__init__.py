@@ -17,8 +17,9 @@ from ez_homelab.render.desired import (
 )
 from ez_homelab.render.files import config_files
 from ez_homelab.render.instance import Instance
+from ez_homelab.render.override import override_volumes
 from ez_homelab.render.routes import make_routes
-from ez_homelab.render.support import require_support
+from ez_homelab.render.support import require_distinct_names, require_support
 from ez_homelab.render.text import yaml_file
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def render(
     instances = list(_instances(lab, find_app, editions, overrides or {}))
     for instance in instances:
         require_support(instance)
+    require_distinct_names(instances)
     routes = make_routes(lab.domain, instances)
     servers = {server.name: _server(lab, server, instances, routes) for server in lab.servers}
     return Desired(lab.domain, servers, routes)
@@ -99,6 +101,7 @@ def _volumes(instances: Sequence[Instance]) -> Iterator[DesiredVolume]:
     for instance in instances:
         for volume in instance.app.manifest.volumes:
             yield DesiredVolume(instance.volume(volume.name), volume.owner or "")
+        yield from (DesiredVolume(name, "") for name in override_volumes(instance))
 
 
 class _StackWriter:
@@ -118,7 +121,7 @@ class _StackWriter:
         files = {instance.name: config_files(self._lab, instance, self._instances) for instance in instances}
         writers = [writer for instance in instances for writer in self._writers(instance, files[instance.name])]
         services = {writer.container: writer.compose() for writer in writers}
-        volumes = [instance.volume(volume) for instance in instances for volume in instance.app.compose.volumes]
+        volumes = [volume.name for volume in _volumes(instances)]
         document = compose.project(name, services, volumes)
         written = [
             DesiredFile(f"{folder}/{MARKER}", b"This folder is kept by EZ-Homelab.\n"),

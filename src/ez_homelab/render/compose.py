@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from ez_homelab.catalog.base import parse_size
 from ez_homelab.render import traefik
 from ez_homelab.render.desired import FINGERPRINT_LABEL, DesiredService
-from ez_homelab.render.merge import merged
+from ez_homelab.render.merge import merged_service
+from ez_homelab.render.override import service_override, service_volumes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from ez_homelab.catalog.compose_fragment import ComposeService, Healthcheck, Mount
     from ez_homelab.catalog.supplies import Limits
@@ -97,13 +98,17 @@ class ServiceWriter:
             live_networks=tuple(self._live_networks),
             private_network=self._instance.private_network or "",
             alias=self._name,
-            volumes=tuple(self._instance.volume(item.source) for item in self._source.volumes if item.kind == "volume"),
+            volumes=tuple(self._volumes()),
             depends_on=tuple(self._depends_on()),
             published=self._extras.published if self._is_main else (),
             reserved_memory=self._limits.memory.reserve,
             ready_within=_ready_within(health) if health else SPARE_SECONDS,
             expected_downtime=_usual_downtime(health),
         )
+
+    def _volumes(self) -> Iterator[str]:
+        yield from (self._instance.volume(mount.source) for mount in self._source.volumes if mount.kind == "volume")
+        yield from service_volumes(self._instance, self._name)
 
     @property
     def _live_networks(self) -> list[str]:
@@ -132,8 +137,7 @@ class ServiceWriter:
             "labels": traefik.labels(self._route) if self._route else {},
         }
         kept = {key: value for key, value in definition.items() if value not in (None, {}, [], (), False)}
-        services: Any = self._instance.override.get("services", {})
-        return merged(kept, services.get(self._name, {}))
+        return merged_service(kept, service_override(self._instance, self._name))
 
     def _ports(self) -> Iterable[Any]:
         return self._extras.published if self._is_main else ()

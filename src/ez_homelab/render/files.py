@@ -57,14 +57,17 @@ def _fill_in(lab: Lab, instance: Instance, name: str, template: bytes) -> bytes:
     from jinja2 import StrictUndefined, TemplateError
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+    # Besides its own errors a template runs into Python's: `{{ 1 / 0 }}`, `{{ domain + 1 }}`, bytes that are no text.
+    faults = (TemplateError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
     # Sandboxed, because a lab's own catalog may come from somebody else.
     environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
     values = {"domain": lab.domain, "timezone": lab.timezone, "app": instance.name, "server": instance.server}
     try:
         return environment.from_string(template.decode()).render(values).encode()
-    except TemplateError as error:
+    except faults as error:
         path = str(instance.app.folder / "files" / name)
-        fault = Fault(path, getattr(error, "lineno", 0) or 0, 1, error.message or type(error).__name__)
+        fault = Fault(path, getattr(error, "lineno", 0) or 0, 1, str(error) or type(error).__name__)
         known = ", ".join(values)
         raise CatalogError(
             f"a template of {instance.app.id} cannot be filled in", (fault,), fix=f"known: {known}"

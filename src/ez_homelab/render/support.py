@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from ez_homelab.errors import UsageError
 from ez_homelab.render.core import CORE_APPS
+from ez_homelab.render.files import PLATFORM_FILES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from ez_homelab.catalog.app import App
     from ez_homelab.render.instance import Instance
@@ -16,13 +17,29 @@ if TYPE_CHECKING:
 
 def require_support(instance: Instance) -> None:
     """Raises `UsageError` where the app needs something that this version cannot give it."""
-    missing = [*_missing(instance.app), *_publishing(instance.app)]
+    missing = [*_missing(instance.app), *_publishing(instance.app), *_unwritten(instance.app)]
     if missing:
         raise UsageError(
             f"the app {instance.app.id} cannot run yet: {'; '.join(missing)}",
             cause="this version of EZ-Homelab does not give apps that",
             fix=f"remove {instance.name} from homelab.yaml",
         )
+
+
+def require_distinct_names(instances: Iterable[Instance]) -> None:
+    """Raises `UsageError` where two apps would share a container or a volume: `a` with `b-c`, and `a-b` with `c`."""
+    taken: dict[tuple[str, str, str], str] = {}
+    for instance in instances:
+        names = {("container", instance.server, instance.container(name)) for name in instance.app.compose.services}
+        names |= {("volume", instance.server, instance.volume(name)) for name in instance.app.compose.volumes}
+        for kind, server, name in sorted(names):
+            other = taken.setdefault((kind, server, name), instance.name)
+            if other != instance.name:
+                raise UsageError(
+                    f"{other} and {instance.name} would share the {kind} {name}",
+                    cause="the parts of an app are called by the app's name with their own behind it",
+                    fix=f"give {instance.name} another name in homelab.yaml",
+                )
 
 
 def _missing(app: App) -> Iterator[str]:
@@ -46,3 +63,9 @@ def _missing(app: App) -> Iterator[str]:
 def _publishing(app: App) -> Iterator[str]:
     if app.manifest.network.publish and app.id not in CORE_APPS:
         yield "it publishes ports of the server"
+
+
+def _unwritten(app: App) -> Iterator[str]:
+    for file in app.manifest.files:
+        if file.rendered and (app.id, file.source) not in PLATFORM_FILES:
+            yield f"nothing writes its file {file.source}"
