@@ -116,6 +116,17 @@ def observed_as(
     return found
 
 
+def observed_bare(desired: Desired, *, at: datetime = NOW) -> dict[str, ObservedServer]:
+    """Every server with a Docker engine and nothing of any lab on it."""
+    return {
+        name: replace(
+            _as_desired(desired.domain, server, at), files={file.path: None for file in server.files}, containers=(),
+            networks=(), volumes=(), images={}, certificate=ObservedCertificate(None, None), applied=AppliedRecord(),
+        )
+        for name, server in desired.servers.items()
+    }  # fmt: skip
+
+
 def replace_fields(container: ObservedContainer, fields: Mapping[str, object]) -> ObservedContainer:
     """The container with these fields; `fingerprint` stands for the label that holds it, None for no such label."""
     changed = dict(fields)
