@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ez_homelab.errors import HealthError
 from ez_homelab.hosts import Command, run_checked
 from ez_homelab.observe import docker
+from ez_homelab.observe.observed import CRASHES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
 
 LOOK_EVERY = 0.5
 """Seconds between two looks at a starting container."""
-
-CRASHES = 3
-"""Restarts by Docker after which a start counts as failed without waiting longer."""
 
 # Compose never builds, pulls or touches neighbours here: each of those is an action of its own.
 _UP = ("up", "--detach", "--no-deps", "--no-build", "--pull", "never")

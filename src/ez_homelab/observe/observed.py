@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from ez_homelab.tls.authority import AuthorityFacts
     from ez_homelab.tls.certificate import CertificateFacts, DamagedCertificate
 
+CRASHES = 3
+"""Restarts by Docker after which a start counts as failed without waiting longer."""
+
 ContainerState = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
 Health = Literal["none", "starting", "healthy", "unhealthy"]
 
@@ -57,6 +60,12 @@ class ObservedContainer:
         if self.state == "paused":
             return "paused by a person"
         return "stopped by a person" if self.state == "exited" and not self.error else ""
+
+    @property
+    def crashes(self) -> bool:
+        """Whether it keeps ending soon after its start. Between two starts Docker calls it running, for a moment."""
+        again = self.state == "running" and self.health == "starting" and self.restarts >= CRASHES
+        return self.state == "restarting" or again
 
     @property
     def well(self) -> bool:

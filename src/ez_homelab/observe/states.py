@@ -64,6 +64,9 @@ def container_state(container: ObservedContainer) -> tuple[State, str]:
     """What Docker says of a container, in our words."""
     if container.held:
         return "held", container.held
+    if container.crashes:
+        ended = f", exit status {container.exit_code}" if container.exit_code else ""
+        return "failed", f"crashes at its start{ended}"
     match container.state, container.health:
         case "running", "unhealthy":
             return "failed", "its health check fails"
@@ -73,6 +76,4 @@ def container_state(container: ObservedContainer) -> tuple[State, str]:
             return "running", "healthy"
         case "running", _:
             return "running", "no health check"
-        case "restarting", _:
-            return "failed", f"crashes at its start, exit status {container.exit_code}"
     return "failed", container.error or f"{container.state}, exit status {container.exit_code}"

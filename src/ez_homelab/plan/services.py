@@ -173,13 +173,14 @@ def _what_changed(service: DesiredService, container: ObservedContainer) -> str:
 
 
 def _unwell(container: ObservedContainer) -> Need | None:
+    if container.crashes:
+        # Without its exit status, which Docker forgets at every new try: the same fault has to give the same plan.
+        return Need("restart", "crashes at its start")
     match container.state, container.health:
         case "created" | "exited", _:
             return Need("start", f"did not start: {container.error}" if container.error else "never started")
         case "dead" | "removing", _:
             return Need("recreate", f"Docker calls it {container.state}")
-        case "restarting", _:
-            return Need("restart", f"crashes at its start (exit status {container.exit_code})")
         case "running", "unhealthy":
             return Need("restart", "its health check fails")
     return None
