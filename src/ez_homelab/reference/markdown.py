@@ -25,10 +25,13 @@ def blocks(markdown: str) -> list[Block]:
 
 
 def commands(markdown: str) -> list[str]:
-    """The command lines of its `sh` blocks (every line but comments) and `console` blocks (what follows `$ `)."""
+    """The command lines of its `sh` blocks (every line but comments) and `console` blocks (what follows `$ `).
+
+    In a `console` block `> ` begins a line that belongs to the command before.
+    """
     found: list[str] = []
     for language, text in blocks(markdown):
-        lines = text.splitlines()
+        lines = text.replace("\n> ", " ").splitlines()
         if language == "sh":
             found += [line.partition("  #")[0].strip() for line in lines if line.strip() and line[0] != "#"]
         elif language == "console":
