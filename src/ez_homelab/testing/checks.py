@@ -37,7 +37,7 @@ def checks(*, fast: bool, pytest_arguments: tuple[str, ...] = ()) -> Iterator[Ch
     """The checks: style, types, layers, reference pages, unit tests; unless `fast`, end-to-end tests in the fleet."""
     tools = Path(sys.executable).parent
     yield Check("style", (str(tools / "ruff"), "check"))
-    yield Check("format", (str(tools / "ruff"), "format", "--check", "--quiet"))
+    yield Check("format", (str(tools / "ruff"), "format", "--check", "--quiet", "src", "tests", "bench"))
     yield Check("types", (str(tools / "mypy"),))
     yield Check("layers", (str(tools / "lint-imports"), "--no-logo"))
     yield Check("reference pages", (sys.executable, "-m", "ez_homelab.reference", "--check"))
