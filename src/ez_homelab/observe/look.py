@@ -72,18 +72,26 @@ async def _look(host: Host, desired: DesiredServer, at: datetime) -> ObservedSer
 
 
 def parse_routes(output: str) -> tuple[str, ...]:
-    """The subnets the server already routes somewhere (`ip -4 route show`), for choosing ours beside them."""
-    first_words = (line.split()[0] for line in output.splitlines() if line.strip())
-    return tuple(word for word in first_words if "/" in word)
+    """The subnets the server already routes somewhere (`ip -4 route show`), for choosing ours beside them.
+
+    A route to one machine has no `/`; one that leads nowhere has a word (`blackhole`) before its subnet.
+    """
+    words = (next((word for word in line.split() if word[:1].isdigit()), "") for line in output.splitlines()
+             if not line.startswith("default"))  # fmt: skip
+    return tuple(word for word in words if word)
 
 
 def parse_applied(content: bytes | None) -> AppliedRecord:
-    """Our record of earlier applies; an empty one where there is none."""
-    if not content:
+    """Our record of earlier applies; an empty one where there is none.
+
+    So is a damaged one: whatever differs then counts as a person's text and is kept aside before it is replaced.
+    """
+    try:
+        record = json.loads(content or b"{}")
+        files = {path: tuple(hashes) for path, hashes in record.get("files", {}).items()}
+        return AppliedRecord(files, record.get("lab", ""))
+    except (ValueError, AttributeError, TypeError):
         return AppliedRecord()
-    record = json.loads(content)
-    files = {path: tuple(hashes) for path, hashes in record.get("files", {}).items()}
-    return AppliedRecord(files, record.get("lab", ""))
 
 
 async def _files(host: Host, desired: DesiredServer) -> tuple[AppliedRecord, dict[str, FileState | None]]:
@@ -99,13 +107,11 @@ async def _foreign_stacks(host: Host, desired: DesiredServer, states: dict[str, 
 
 
 async def _containers(host: Host) -> tuple[ObservedContainer, ...]:
-    ids = docker.parse_ids(await _ask(host, docker.LIST_CONTAINERS))
-    return docker.parse_containers((await host.run(docker.inspect_containers(ids))).stdout) if ids else ()
+    return docker.parse_containers(await _inspected(host, docker.LIST_CONTAINERS, docker.inspect_containers))
 
 
 async def _networks(host: Host) -> tuple[ObservedNetwork, ...]:
-    ids = docker.parse_ids(await _ask(host, docker.LIST_NETWORKS))
-    return docker.parse_networks((await host.run(docker.inspect_networks(ids))).stdout) if ids else ()
+    return docker.parse_networks(await _inspected(host, docker.LIST_NETWORKS, docker.inspect_networks))
 
 
 async def _networks_and_volumes(host: Host) -> tuple[tuple[ObservedNetwork, ...], tuple[ObservedVolume, ...]]:
@@ -113,12 +119,23 @@ async def _networks_and_volumes(host: Host) -> tuple[tuple[ObservedNetwork, ...]
 
 
 async def _volumes(host: Host) -> tuple[ObservedVolume, ...]:
-    names = (await _ask(host, docker.LIST_VOLUMES)).split()
-    if not names:
+    found = docker.parse_volumes(await _inspected(host, docker.LIST_VOLUMES, docker.inspect_volumes))
+    if not found:
         return ()
-    found = docker.parse_volumes((await host.run(docker.inspect_volumes(names))).stdout)
     owners = docker.parse_owners((await host.run(docker.own_volumes([folder for folder, _ in found.values()]))).stdout)
     return tuple(ObservedVolume(name, owners.get(folder, ""), managed) for name, (folder, managed) in found.items())
+
+
+async def _inspected(host: Host, listing: Command, inspect: Callable[[list[str]], Command]) -> str:
+    """What the engine says of everything it lists."""
+    names = docker.parse_ids(await _ask(host, listing))
+    if not names:
+        return ""
+    completed = await host.run(inspect(names))
+    if not completed.ok:
+        # Something of the list has just gone, and the rest was told; or the engine has, and then nothing is known.
+        await _ask(host, listing)
+    return completed.stdout
 
 
 async def _certificate(host: Host, desired: DesiredServer) -> ObservedCertificate:
@@ -130,6 +147,13 @@ async def _ask(host: Host, question: Command) -> str:
     completed = await host.run(question)
     if completed.ok:
         return completed.stdout
+    if "permission denied" in completed.stderr:
+        raise PrerequisiteError(
+            f"Docker on {host.name} does not answer this user",
+            evidence=completed.last_line,
+            cause="only root and members of the group docker may ask it",
+            fix="run it as root (sudo)",
+        )
     missing = completed.status == 127
     raise PrerequisiteError(
         f"Docker is not {'installed' if missing else 'running'} on {host.name}",
