@@ -34,6 +34,10 @@ bench *arguments:
 docs:
     {{ bin }}/python -m ez_homelab.reference
 
+# Write what golden tests expect anew; look at the difference before you commit it
+golden-update:
+    UPDATE_GOLDEN=1 {{ bin }}/python -m pytest -q tests/golden
+
 # End the fleet called `lab`
 fleet-clean:
     ./ez-homelab.sh fleet down
