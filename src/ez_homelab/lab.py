@@ -101,7 +101,7 @@ class Homelab:
     @cached_property
     def editions(self) -> Mapping[str, PackageEdition]:
         """The package editions that the lab's apps run as, by app; empty where images come from a registry."""
-        from ez_homelab.render.core import CORE_APPS
+        from ez_homelab.config.rules import CORE_APPS
 
         if self.lab.images.source == "registry":
             return {}

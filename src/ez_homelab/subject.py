@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ez_homelab.config.model import Paths
+from ez_homelab.config.rules import CORE_APPS
 from ez_homelab.doctor import Subject
-from ez_homelab.render.core import CORE_APPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

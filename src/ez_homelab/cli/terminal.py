@@ -43,7 +43,8 @@ class Steps:
         self._finish(name, click.style("✓", fg="green"), started)
 
     def _detail(self, name: str, line: str) -> None:
-        self._under_way[name] = line
+        # Programs that paint their own progress end a picture with a carriage return: the last one counts.
+        self._under_way[name] = line.rstrip("\r").rpartition("\r")[2]
         self._draw()
 
     def _finish(self, name: str, mark: str, started: float) -> None:

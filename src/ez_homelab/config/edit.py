@@ -57,7 +57,8 @@ def remove_app(text: str, name: str) -> str:
     stacks = build_stacks([before])
     names = [app.name for stack in stacks for app in stack.apps]
     if name not in names:
-        raise UsageError(f"there is no app `{shown(name)}` in {LAB_FILE}", fix=rules.did_you_mean(name, names))
+        suggestion = rules.did_you_mean(name, names) or f"it has: {', '.join(names)}"
+        raise UsageError(f"there is no app `{shown(name)}` in {LAB_FILE}", fix=suggestion)
     without = (replace(stack, apps=tuple(app for app in stack.apps if app.name != name)) for stack in stacks)
     emptied = next(stack.name for stack in stacks if any(app.name == name for app in stack.apps))
     expected = tuple(stack for stack in without if stack.apps or stack.name != emptied)

@@ -150,7 +150,7 @@ IMAGES = Group(
             "source",
             Choice(
                 {
-                    "registry": "pulled from a registry, by digest",
+                    "registry": "pulled from a registry, by the tag that the catalog names",
                     "packages": "built on the server from Debian, PyPI and npm packages",
                 }
             ),

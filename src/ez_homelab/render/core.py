@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ez_homelab.config.model import CORE, AppInstance, Stack
+from ez_homelab.config.rules import CORE_APPS
 from ez_homelab.render.desired import STACKS_FOLDER, DesiredCertificate, DesiredNetwork, PublishedPort
 from ez_homelab.render.traefik import SHARED_NETWORKS, SOCKET_PROXY_NETWORK
 from ez_homelab.tls.certificate import wanted_names
@@ -21,9 +22,7 @@ if TYPE_CHECKING:
     from ez_homelab.render.instance import Instance
     from ez_homelab.route import Route
 
-TRAEFIK = "traefik"
-SOCKET_PROXY = "docker-socket-proxy"
-CORE_APPS = (SOCKET_PROXY, TRAEFIK)
+SOCKET_PROXY, TRAEFIK = CORE_APPS
 
 TRAEFIK_USER = (65532, 65532)
 """Must be the `user` of traefik's compose.yaml: the certificate's key is readable to it alone."""

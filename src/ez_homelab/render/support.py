@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ez_homelab.config.rules import CORE_APPS
 from ez_homelab.errors import UsageError
-from ez_homelab.render.core import CORE_APPS
 from ez_homelab.render.files import PLATFORM_FILES
 
 if TYPE_CHECKING:

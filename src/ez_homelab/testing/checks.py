@@ -42,7 +42,7 @@ def checks(*, fast: bool, pytest_arguments: tuple[str, ...] = ()) -> Iterator[Ch
     yield Check("layers", (str(tools / "lint-imports"), "--no-logo"))
     yield Check("reference pages", (sys.executable, "-m", "ez_homelab.reference", "--check"))
     pytest = (sys.executable, "-m", "pytest", "-q")
-    yield Check("unit tests", (*pytest, "-n", "2", "tests/unit", "tests/hosts", *pytest_arguments))
+    yield Check("unit tests", (*pytest, "-n", "2", "tests/unit", "tests/hosts", "tests/golden", *pytest_arguments))
     if not fast:
         # One server is shared by the whole session, in a fixed order.
         yield Check("end-to-end tests", (*pytest, "--durations=15", "tests/e2e", *pytest_arguments))

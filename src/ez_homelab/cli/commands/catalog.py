@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 def catalog_command(lab_folder: Path | None, as_json: bool) -> None:
     """The apps that can be added: the shipped ones and those in the lab's own `catalog/`."""
     from ez_homelab.cli.terminal import show_table
+    from ez_homelab.config.rules import CORE_APPS
 
     catalog = open_lab(lab_folder).catalog
-    manifests = [catalog.app(app_id).manifest for app_id in catalog.ids()]
+    manifests = [catalog.app(app_id).manifest for app_id in catalog.ids() if app_id not in CORE_APPS]
     if as_json:
         rows = [{"id": app.id, "name": app.name, "tagline": app.tagline, "category": app.category,
                  "version": app.version, "package_edition": app.edition is not None} for app in manifests]  # fmt: skip

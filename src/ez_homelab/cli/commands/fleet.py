@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -90,6 +91,20 @@ def fleet_shell_command(server: str, name: str) -> None:
 
     argv = shell_command(server, fleet=name)
     os.execvp(argv[0], argv)  # noqa: S606 - an argument list of our own; the terminal is handed over
+
+
+@fleet_command.command("push")
+@click.argument("local", type=click.Path(exists=True, path_type=Path))
+@click.argument("remote")
+@click.argument("server", default="core")
+@click.option("--exclude", multiple=True, metavar="PATTERN", help="What of a folder stays behind, as tar takes it.")
+@name_option
+@told
+def fleet_push_command(local: Path, remote: str, server: str, exclude: tuple[str, ...], name: str) -> None:
+    """Copy a file or a folder of this machine into a server, e.g. `fleet push . /root/ez-homelab`."""
+    from ez_homelab.testing.fleet import fleet_server
+
+    fleet_server(server, fleet=name).push(local, remote, exclude=exclude)
 
 
 @fleet_command.command("down")

@@ -35,6 +35,7 @@ __all__ = [
     "engine_packages",
     "fleet_down",
     "fleet_list",
+    "fleet_server",
     "fleet_up",
     "install_prerequisites",
     "missing_packages",
@@ -98,16 +99,21 @@ def fleet_list() -> list[FleetSummary]:
     return [_summary(fleet) for fleet in Fleet.all_in()]
 
 
+def fleet_server(server: str = "core", *, fleet: str = DEFAULT_NAME) -> Server:
+    """A server of a fleet. Raises `UsageError` for a fleet or server that is not there."""
+    found = Fleet.load(fleet)
+    if server not in found.servers:
+        names = ", ".join(found.servers)
+        raise UsageError(f"the fleet {fleet} has no server called {server}", fix=f"it has: {names}")
+    return found.servers[server]
+
+
 def shell_command(server: str = "core", *, fleet: str = DEFAULT_NAME) -> list[str]:
     """The command that opens a shell in a server, over SSH on a terminal of its own; for `os.execvp`.
 
     Raises `UsageError` for a fleet or server that is not there.
     """
-    found = Fleet.load(fleet)
-    if server not in found.servers:
-        names = ", ".join(found.servers)
-        raise UsageError(f"the fleet {fleet} has no server called {server}", fix=f"it has: {names}")
-    return found.servers[server].ssh_command(terminal=True)
+    return fleet_server(server, fleet=fleet).ssh_command(terminal=True)
 
 
 def fleet_down(name: str = DEFAULT_NAME) -> None:
