@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ez_homelab.catalog.loader import Catalog
+from ez_homelab.config.rules import CORE_APPS
 from ez_homelab.reference.tables import cell, table
-from ez_homelab.render.core import CORE_APPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
