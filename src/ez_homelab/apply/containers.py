@@ -39,7 +39,7 @@ async def perform(host: Host, server: DesiredServer, action: Action, say: Callab
     """
     stack, _, name = action.name.partition("/")
     if action.verb == "remove":
-        await _remove(host, name)
+        await remove(host, name)
         return
     service = next(service for service in server.services if service.key == action.name)
     await _make_way(host, action, name)
@@ -55,7 +55,7 @@ async def _make_way(host: Host, action: Action, container: str) -> None:
         order = Command(("docker", "container", "unpause", container))
         await run_checked(host, order, what=f"cannot let the container {container} go on")
     if "replaces" in action.settings:
-        await _remove(host, container)
+        await remove(host, container)
 
 
 async def compose(host: Host, stack: str, *arguments: str, what: str, say: Callable[[str], None] | None = None) -> None:
@@ -73,7 +73,8 @@ async def attach(host: Host, action: Action) -> None:
     await run_checked(host, order, what=f"cannot {action.verb} {container} and {network}")
 
 
-async def _remove(host: Host, container: str) -> None:
+async def remove(host: Host, container: str) -> None:
+    """Stop the container, with the time that its app declares for that, and remove it; its volumes stay."""
     what = f"cannot remove the container {container}"
     await run_checked(host, Command(("docker", "container", "stop", container), timeout=150), what=what)
     await run_checked(host, Command(("docker", "container", "rm", container)), what=what)
@@ -90,8 +91,10 @@ async def _wait_until_well(host: Host, service: DesiredService, say: Callable[[s
         if state != told:
             say(state)
             told = state
-        if container is None or _has_failed(container) or time.monotonic() > deadline:
-            raise await _unhealthy(host, service, state)
+        if container is None or _has_failed(container):
+            raise await _unhealthy(host, service, state, "")
+        if time.monotonic() > deadline:
+            raise await _unhealthy(host, service, state, f" within {service.ready_within:.0f} s")
         await asyncio.sleep(LOOK_EVERY)
 
 
@@ -114,11 +117,11 @@ def _state(container: ObservedContainer | None) -> str:
     return f"{container.state}, health check {container.health}"
 
 
-async def _unhealthy(host: Host, service: DesiredService, state: str) -> HealthError:
+async def _unhealthy(host: Host, service: DesiredService, state: str, in_time: str) -> HealthError:
     logs = await host.run(Command(("docker", "logs", "--tail", "15", service.name), changes=False))
     said = (logs.stdout + logs.stderr).strip()
     return HealthError(
-        f"{service.key} did not become healthy within {service.ready_within:.0f} s on {host.name}: {state}",
+        f"{service.key} did not become healthy{in_time} on {host.name}: {state}",
         evidence=said or "the container said nothing",
         cause="it exceeded its memory limit" if "memory" in state else "the app itself reports why in its log above",
         fix=f"ez-homelab logs {service.name}",

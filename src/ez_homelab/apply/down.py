@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ez_homelab.apply.containers import compose
-from ez_homelab.render.desired import MARKER
+from ez_homelab.apply.containers import compose, remove
+from ez_homelab.hosts import run_checked
+from ez_homelab.observe import docker
+from ez_homelab.render.desired import FINGERPRINT_LABEL, MARKER
 
 if TYPE_CHECKING:
     from ez_homelab.hosts import Host
@@ -14,7 +16,10 @@ if TYPE_CHECKING:
 
 
 async def take_down(host: Host, server: DesiredServer, progress: Progress) -> tuple[str, ...]:
-    """Stop and remove the containers of every stack of ours, the one that the others are reached through last."""
+    """Stop and remove the containers of every stack of ours, the one that the others are reached through last.
+
+    Returns the stacks, and single containers of ours that belong to none of them any longer.
+    """
     markers = [f"{stack.folder}/{MARKER}" for stack in server.stacks]
     present = await host.states([*markers, *(f"{stack.folder}/compose.yaml" for stack in server.stacks)])
     taken = []
@@ -23,4 +28,16 @@ async def take_down(host: Host, server: DesiredServer, progress: Progress) -> tu
             with progress.step(f"stop stack {stack.name}") as say:
                 await compose(host, stack.name, "down", what=f"cannot stop the stack {stack.name}", say=say)
             taken.append(stack.name)
+    for name in await _left_over(host):
+        with progress.step(f"remove container {name}"):
+            await remove(host, name)
+        taken.append(name)
     return tuple(taken)
+
+
+async def _left_over(host: Host) -> list[str]:
+    """Containers of ours that are still there: of apps or stacks that were taken out of homelab.yaml meanwhile."""
+    question = docker.probe(
+        "container", "ls", "--all", "--filter", f"label={FINGERPRINT_LABEL}", "--format", "{{.Names}}"
+    )
+    return (await run_checked(host, question, what="cannot list containers")).stdout.split()

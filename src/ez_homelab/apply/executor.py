@@ -64,15 +64,18 @@ class Execution:
     ) -> None:
         for earlier in action.waits_for:
             await done[earlier].wait()
-        failed = [earlier for earlier in action.waits_for if self._outcomes[earlier].state != "done"]
         try:
-            if failed:
+            if not all(map(self._is_done, action.waits_for)):
                 self._outcomes[action.id] = Outcome(action, "skipped")
                 return
             async with limits[action.kind == "image"]:
                 self._outcomes[action.id] = await self._one(action)
         finally:
             done[action.id].set()
+
+    def _is_done(self, earlier: str) -> bool:
+        # An action has no outcome where a fault in this program ended it, and with it the whole run.
+        return earlier in self._outcomes and self._outcomes[earlier].state == "done"
 
     def _told(self, action: Action) -> AbstractContextManager[Callable[[str], None]]:
         # A file takes a millisecond and there are many: the plan names them, their failure is told as an error.

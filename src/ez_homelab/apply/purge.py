@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from ez_homelab.hosts import Command, command, run_checked
 from ez_homelab.observe import docker
-from ez_homelab.render.desired import MANAGED_LABEL, MARKER, STATE_FOLDER
+from ez_homelab.observe.look import APPLIED_RECORD, parse_applied
+from ez_homelab.render.desired import MANAGED_LABEL, MARKER, STATE_FOLDER, stack_folder
 
 if TYPE_CHECKING:
     from ez_homelab.hosts import Host
@@ -53,8 +54,10 @@ async def _remove(host: Host, progress: Progress, order: Command, what: str) -> 
 async def find_purgeable(host: Host, server: DesiredServer) -> Purgeable:
     """What the lab left on the server: its volumes, networks and folders, and the images built for it."""
     volumes, networks, images = await asyncio.gather(_volumes(host), _networks(host), _images(host))
-    markers = await host.states([f"{stack.folder}/{MARKER}" for stack in server.stacks])
-    marked = [stack.folder for stack in server.stacks if markers[f"{stack.folder}/{MARKER}"]]
+    applied = parse_applied(await host.read(APPLIED_RECORD))
+    folders = list(dict.fromkeys([*(stack.folder for stack in server.stacks), *map(stack_folder, applied.files)]))
+    markers = await host.states([f"{folder}/{MARKER}" for folder in folders])
+    marked = [folder for folder in folders if markers[f"{folder}/{MARKER}"]]
     state = [STATE_FOLDER] if await host.list_files(STATE_FOLDER) is not None else []
     return Purgeable(volumes, networks, (*marked, *state), images)
 

@@ -90,12 +90,11 @@ class ServerWork:
 
     async def _authority(self, _action: Action, _say: Callable[[str], None]) -> None:
         """A new authority; what it replaces is kept beside it, because devices may still hold certificates of it."""
-        old_certificate = await self.host.read(AUTHORITY_CERTIFICATE)
-        old_key = await self.host.read(AUTHORITY_KEY)
         stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%S}"
-        if old_certificate and old_key:
-            await self.host.write(f"{STATE_FOLDER}/tls/ca-until-{stamp}.crt", old_certificate)
-            await self.host.write(f"{STATE_FOLDER}/tls/ca-until-{stamp}.key", old_key, mode=0o600)
+        # Each by itself: a key whose certificate was lost is still worth more than nothing.
+        for path, ending, mode in ((AUTHORITY_CERTIFICATE, "crt", 0o644), (AUTHORITY_KEY, "key", 0o600)):
+            if old := await self.host.read(path):
+                await self.host.write(f"{STATE_FOLDER}/tls/ca-until-{stamp}.{ending}", old, mode=mode)
         authority = create_authority(self.domain, datetime.now(UTC))
         await self.host.write(AUTHORITY_KEY, authority.key_pem.reveal(), mode=0o600)
         await self.host.write(AUTHORITY_CERTIFICATE, authority.certificate_pem)

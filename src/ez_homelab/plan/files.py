@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ez_homelab.plan.action import Action
-from ez_homelab.render.desired import MARKER, STACKS_FOLDER
+from ez_homelab.render.desired import MARKER, stack_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,11 +28,6 @@ def file_actions(server: DesiredServer, found: ObservedServer) -> list[Action]:
     return [replace(action, waits_for=marker_of(written, action.name)) for action in written] + list(
         _removed(server, found)
     )
-
-
-def stack_folder(path: str) -> str:
-    """The folder of the stack that the file belongs to."""
-    return "/".join(path.split("/")[: STACKS_FOLDER.count("/") + 2])
 
 
 def marker_of(actions: Iterable[Action], path: str) -> tuple[str, ...]:

@@ -10,10 +10,10 @@ from ez_homelab.images.editions import BASE_TAG
 from ez_homelab.observe.observed import Unknown
 from ez_homelab.plan.action import Action, Held, Plan
 from ez_homelab.plan.certificates import certificate_actions
-from ez_homelab.plan.files import file_actions, marker_of, stack_folder
+from ez_homelab.plan.files import file_actions, marker_of
 from ez_homelab.plan.services import ServicePlanner, unneeded_networks
 from ez_homelab.plan.subnets import free_subnets
-from ez_homelab.render.desired import MARKER, STACKS_FOLDER
+from ez_homelab.render.desired import MARKER, STACKS_FOLDER, stack_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -21,6 +21,11 @@ MANAGED_LABEL = "ez-homelab.managed"
 ImageSource = Literal["registry", "packages"]
 
 
+def stack_folder(path: str) -> str:
+    """The folder of the stack that a file below `STACKS_FOLDER` belongs to."""
+    return "/".join(path.split("/")[: STACKS_FOLDER.count("/") + 2])
+
+
 @dataclass(frozen=True)
 class DesiredFile:
     """A file with its whole content, its mode and its owner."""

@@ -1,0 +1,173 @@
+"""A fake server with a Docker engine in memory, just true enough that a whole apply can run on it.
+
+It answers what `observe` asks and does what `apply` orders: images are pulled, networks, volumes and containers come
+and go. Every container becomes healthy at once unless its name is in `ill`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from ez_homelab.hosts.protocol import Completed
+from ez_homelab.testing.fake_host import FakeHost
+
+if TYPE_CHECKING:
+    from ez_homelab.hosts import Command
+
+
+class EngineInMemory(FakeHost):
+    def __init__(self, name: str = "core") -> None:
+        super().__init__(name)
+        self.images: list[str] = []
+        self.networks: dict[str, dict[str, Any]] = {}
+        self.volumes: dict[str, dict[str, str]] = {}
+        self.containers: dict[str, dict[str, Any]] = {}
+        self.ill: set[str] = set()
+        self.without: set[str] = set()
+        """References that no registry has."""
+        self._count = 0
+        self.answer(lambda command: command.argv[0] == "docker", does=self._docker)
+        self.answer(lambda command: command.argv[0] == "stat", does=self._stat)
+        self.answer(lambda command: command.argv[0] in ("chown", "rm"), does=self._other)
+        self.answer(("ip", "-4", "route", "show"), stdout="default via 192.168.1.1 dev eth0\n")
+
+    def by_hand(self, name: str, **labels: str) -> None:
+        """A container that somebody started, with a volume of its own."""
+        self.containers[name] = self._container(name, {"image": "x:1", "labels": labels, "networks": {}}, "")
+
+    def orders(self) -> list[str]:
+        """Every command that may have changed something."""
+        return [str(command) for command in self.commands if command.changes]
+
+    def _docker(self, command: Command) -> Completed:
+        words = command.argv[1:]
+        method = getattr(self, f"_{words[0]}", None)
+        status, out = (2, f"no such command: {words}") if method is None else method(command, words[1:])
+        return Completed(command, status, "" if status else out, out if status else "")
+
+    def _pull(self, _command: Command, words: tuple[str, ...]) -> tuple[int, str]:
+        if words[0] in self.without:
+            return 1, f"manifest for {words[0]} not found"
+        self.images.append(words[0])
+        return 0, "pulled\n"
+
+    def _image(self, _command: Command, words: tuple[str, ...]) -> tuple[int, str]:
+        if words[0] == "rm":
+            self.images.remove(words[1])
+            return 0, ""
+        return 0, "".join(f"{reference}\tsha256:{reference}\n" for reference in self.images)
+
+    def _network(self, _command: Command, words: tuple[str, ...]) -> tuple[int, str]:
+        name = words[-1]
+        match words[0]:
+            case "ls":
+                return 0, "".join(f"{network['Id']}\n" for network in self.networks.values())
+            case "inspect":
+                return 0, json.dumps([*self.networks.values()])
+            case "create":
+                self._count += 1
+                subnet = words[words.index("--subnet") + 1]
+                self.networks[name] = {
+                    "Id": f"n{self._count}", "Name": name, "Internal": "--internal" in words,
+                    "IPAM": {"Config": [{"Subnet": subnet}]},
+                    "Labels": dict([words[words.index("--label") + 1].split("=")]),
+                }  # fmt: skip
+            case "rm":
+                if any(name in container["NetworkSettings"]["Networks"] for container in self.containers.values()):
+                    return 1, f"error while removing network: network {name} has active endpoints"
+                del self.networks[name]
+            case verb:
+                ends = self.containers[name]["NetworkSettings"]["Networks"]
+                if verb == "connect":
+                    ends[words[-2]] = {"NetworkID": self.networks[words[-2]]["Id"]}
+                else:
+                    del ends[words[-2]]
+        return 0, ""
+
+    def _volume(self, _command: Command, words: tuple[str, ...]) -> tuple[int, str]:
+        name = words[-1]
+        match words[0]:
+            case "ls":
+                label = next((word.removeprefix("label=") for word in words if word.startswith("label=")), "")
+                return 0, "".join(f"{one}\n" for one, labels in self.volumes.items() if not label or label in labels)
+            case "create":
+                self.volumes[name] = dict([words[words.index("--label") + 1].split("=")])
+            case "rm":
+                del self.volumes[name]
+            case "inspect" if "--format" in words:
+                return 0, f"/volumes/{name}\n"
+            case "inspect":
+                listed = [
+                    {"Name": one, "Mountpoint": f"/volumes/{one}", "Labels": self.volumes[one]} for one in words[1:]
+                ]
+                return 0, json.dumps(listed)
+        return 0, ""
+
+    def _container_command(self, words: tuple[str, ...]) -> tuple[int, str]:
+        match words[0]:
+            case "ls" if "--format" in words:
+                ours = [
+                    name for name, one in self.containers.items() if "ez-homelab.fingerprint" in one["Config"]["Labels"]
+                ]
+                return 0, "".join(f"{name}\n" for name in ours)
+            case "ls":
+                return 0, "".join(f"{name}\n" for name in self.containers)
+            case "inspect":
+                found = [self.containers[name] for name in words[1:] if name in self.containers]
+                return (0 if len(found) == len(words) - 1 else 1), json.dumps(found)
+            case "rm":
+                del self.containers[words[1]]
+        return 0, ""
+
+    def _compose(self, command: Command, words: tuple[str, ...]) -> tuple[int, str]:
+        folder = command.directory or ""
+        project = yaml.safe_load(self.files[f"{folder}/compose.yaml"].content)
+        if words[-1] == "down":
+            for name in project["services"]:
+                self.containers.pop(name, None)
+            return 0, ""
+        name = words[-1]
+        service = project["services"][name]
+        if lacking := set(service["networks"]) - self.networks.keys():
+            return 1, f"network {min(lacking)} declared as external, but could not be found"
+        if service["image"] not in self.images:
+            return 1, f"No such image: {service['image']}"
+        self.containers[name] = self._container(name, service, project["name"])
+        return 0, f"Container {name}  Started\n"
+
+    def _logs(self, _command: Command, words: tuple[str, ...]) -> tuple[int, str]:
+        return 0, f"{words[-1]} says something\n"
+
+    def _container(self, name: Any, service: Any, project: str = "") -> Any:
+        if not isinstance(name, str):  # `docker container ...`
+            return self._container_command(service)
+        self._count += 1
+        health = "unhealthy" if name in self.ill else "healthy"
+        ends = {network: {"NetworkID": self.networks[network]["Id"]} for network in service["networks"]}
+        labels = service["labels"] | ({"com.docker.compose.project": project} if project else {})
+        return {
+            "Id": f"c{self._count}", "Name": f"/{name}", "Image": "sha256:1", "RestartCount": 4 * (name in self.ill),
+            "Config": {"Image": service["image"], "Labels": labels},
+            "State": {"Status": "running", "Health": {"Status": health}, "ExitCode": 0, "OOMKilled": False,
+                      "Error": "", "StartedAt": "2026-01-01T00:00:00Z"},
+            "NetworkSettings": {"Networks": ends},
+            "HostConfig": {"PortBindings": {
+                f"{text.rsplit(':', 1)[1]}": [{"HostIp": text.split(":")[0], "HostPort": text.split(":")[1]}]
+                for text in service.get("ports", [])
+            }},
+        }  # fmt: skip
+
+    def _stat(self, command: Command) -> Completed:
+        folders = command.argv[command.argv.index("--") + 1 :]
+        owners = {order.argv[-1]: order.argv[1] for order in self.commands if order.argv[0] == "chown"}
+        return Completed(command, 0, "".join(f"{owners.get(folder, '0:0')} {folder}\n" for folder in folders), "")
+
+    def _other(self, command: Command) -> Completed:
+        if command.argv[0] == "rm":
+            gone = command.argv[-1]
+            self.files = {path: file for path, file in self.files.items() if not path.startswith(f"{gone}/")}
+            self.folders = {path for path in self.folders if path != gone and not path.startswith(f"{gone}/")}
+        return Completed(command, 0, "", "")

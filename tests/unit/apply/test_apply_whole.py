@@ -1,0 +1,358 @@
+"""A whole apply through the one door, on a server whose Docker engine is in memory."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from engine_in_memory import EngineInMemory
+
+from ez_homelab.apply.journal import Journal
+from ez_homelab.apply.run import ApplyFailedError, NotSettledError
+from ez_homelab.config.files import init_lab
+from ez_homelab.errors import HealthError, LockedError, PlanStaleError, PrerequisiteError
+from ez_homelab.hosts.memory import MemoryFile
+from ez_homelab.lab import LOCK, Homelab
+from ez_homelab.observe.look import APPLIED_RECORD, AUTHORITY_CERTIFICATE
+from ez_homelab.testing.fake_host import Killed
+from ez_homelab.tls.authority import read_authority
+from ez_homelab.tls.certificate import CertificateFacts
+from ez_homelab.tls.served import read_served
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COMPOSE = "/opt/stacks/wiki/compose.yaml"
+KEY = "/var/lib/ez-homelab/tls/ca.key"
+CERTIFICATE = "/opt/stacks/core/config/traefik/dynamic/certificate.yml"
+
+
+class Fixture:
+    """A starter lab and the server that it is applied to."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "lab"
+        self.host = EngineInMemory()
+        self.journal_path = str(folder / "journal.db")
+        init_lab(self.folder, "lab.localhost", "registry")
+
+    @property
+    def lab(self) -> Homelab:
+        """The lab as a new process would read it."""
+        return Homelab(self.folder, lambda _name: self.host, self.journal_path, who="ann", command="ez apply")
+
+    async def apply(self) -> None:
+        await self.lab.apply(await self.lab.plan())
+
+    def write(self, text: str) -> None:
+        (self.folder / "homelab.yaml").write_text(text)
+
+    def record(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = json.loads(self.host.files[APPLIED_RECORD].content)["files"]
+        return found
+
+    def runs(self) -> list[str | None]:
+        return [run.outcome for run in Journal(self.journal_path).runs()]
+
+
+@pytest.fixture
+def there(tmp_path: Path) -> Fixture:
+    return Fixture(tmp_path)
+
+
+ONE_APP = "version: 1\ndomain: lab.localhost\nstacks: {wiki: [dokuwiki]}\n"
+
+
+async def test_from_nothing_to_nothing_left_to_do(there: Fixture) -> None:
+    await there.apply()
+    host = there.host
+    assert sorted(host.containers) == [
+        "docker-socket-proxy", "dokuwiki", "glances", "node-exporter", "prometheus", "traefik",
+    ]  # fmt: skip
+    assert not await there.lab.plan()
+    assert there.runs() == ["done"]
+    assert set(there.record()) == {file.path for file in there.lab.desired.servers["core"].files}
+    assert host.files[APPLIED_RECORD].mode == 0o600
+    assert host.files["/opt/stacks/wiki/.env"].mode == 0o600
+    before = len(host.commands)
+    plan = await there.lab.plan()
+    assert not plan
+    assert not [command for command in host.commands[before:] if command.changes]
+
+
+async def test_the_lab_certificate_is_signed_by_its_own_authority(there: Fixture) -> None:
+    await there.apply()
+    host = there.host
+    served = read_served(host.files[CERTIFICATE].content)
+    authority = read_authority(host.files[AUTHORITY_CERTIFICATE].content)
+    assert isinstance(served, CertificateFacts)
+    assert served.issuer_key_id == authority.key_id
+    assert set(served.names) == {"lab.localhost", "*.lab.localhost", "*.core.lab.localhost"}
+    assert (host.files[CERTIFICATE].mode, host.files[CERTIFICATE].uid) == (0o600, 65532)
+    assert host.files[KEY].mode == 0o600
+    assert (await there.lab.authority_pem()).startswith("-----BEGIN CERTIFICATE-----")
+
+
+async def test_commands_for_networks_volumes_and_images(there: Fixture) -> None:
+    await there.apply()
+    orders = there.host.orders()
+    label = "--label ez-homelab.managed=true"
+    assert f"docker network create --driver bridge --subnet 10.201.0.0/26 --internal {label} socket-proxy" in orders
+    assert f"docker network create --driver bridge --subnet 10.201.0.64/26 {label} traefik-network" in orders
+    assert f"docker volume create {label} dokuwiki-storage" in orders
+    assert "chown 1000:1000 -- /volumes/dokuwiki-storage" in orders
+    assert "docker pull traefik:v3.7.15" in orders
+    assert len(orders) == len(set(orders))
+
+
+async def test_an_app_that_is_taken_out_goes_and_its_data_stays(there: Fixture) -> None:
+    await there.apply()
+    there.write(ONE_APP)
+    await there.apply()
+    host = there.host
+    assert sorted(host.containers) == ["docker-socket-proxy", "dokuwiki", "traefik"]
+    assert sorted(host.networks) == [
+        "edge-dokuwiki", "homelab-network", "media-network", "socket-proxy", "traefik-network",
+    ]  # fmt: skip
+    assert set(host.containers["traefik"]["NetworkSettings"]["Networks"]) == {
+        "traefik-network", "socket-proxy", "edge-dokuwiki",
+    }  # fmt: skip
+    assert set(host.volumes) == {"dokuwiki-storage", "prometheus-data"}
+    assert not [path for path in host.files if path.startswith("/opt/stacks/monitoring")]
+    assert "/opt/stacks/monitoring" not in host.folders
+    assert not [path for path in there.record() if "monitoring" in path]
+
+
+async def test_an_app_that_moves_to_another_stack_keeps_its_data(there: Fixture) -> None:
+    there.write(ONE_APP)
+    await there.apply()
+    there.write(ONE_APP.replace("wiki:", "notes:"))
+    await there.apply()
+    labels = there.host.containers["dokuwiki"]["Config"]["Labels"]
+    assert labels["com.docker.compose.project"] == "notes"
+    assert set(there.host.volumes) == {"dokuwiki-storage"}
+    assert COMPOSE not in there.host.files
+
+
+# --- files that a person changed -------------------------------------------------------------------------------
+
+
+def kept(there: Fixture) -> dict[str, MemoryFile]:
+    folder = "/var/lib/ez-homelab/edited/"
+    return {path.removeprefix(folder).split("/", 1)[1]: file for path, file in there.host.files.items()
+            if path.startswith(folder)}  # fmt: skip
+
+
+async def test_what_a_person_wrote_is_kept_aside_before_it_is_replaced(there: Fixture) -> None:
+    await there.apply()
+    ours = there.host.files[COMPOSE]
+    there.host.files[COMPOSE] = MemoryFile(b"my own text\n")
+    await there.apply()
+    assert there.host.files[COMPOSE] == ours
+    assert kept(there) == {COMPOSE[1:]: MemoryFile(b"my own text\n", 0o600)}
+
+
+async def test_what_a_person_wrote_is_kept_aside_before_it_is_removed(there: Fixture) -> None:
+    await there.apply()
+    path = "/opt/stacks/monitoring/config/prometheus/prometheus.yml"
+    there.host.files[path] = MemoryFile(b"my own text\n")
+    there.write(ONE_APP)
+    await there.apply()
+    assert path not in there.host.files
+    assert kept(there)[path[1:]].content == b"my own text\n"
+
+
+# --- what can go wrong -----------------------------------------------------------------------------------------
+
+
+async def test_a_world_that_changed_since_the_plan_is_left_alone(there: Fixture) -> None:
+    plan = await there.lab.plan()
+    there.host.images.append("traefik:v3.7.15")
+    with pytest.raises(PlanStaleError) as error:
+        await there.lab.apply(plan)
+    assert error.value.fix == "ez-homelab apply"
+    assert there.host.orders() == []
+    assert there.runs() == []
+    assert APPLIED_RECORD not in there.host.files
+
+
+async def test_a_failed_action_is_told_and_the_rest_is_done(there: Fixture) -> None:
+    there.host.without = {"prom/prometheus:v3.14.0"}
+    there.host.ill = {"glances"}
+    with pytest.raises(ApplyFailedError) as failed:
+        await there.apply()
+    error = failed.value
+    assert error.what.startswith("2 of ")
+    assert "actions failed; 1 that wait for them were not tried: " in error.what
+    assert {type(one) for one in error.errors} >= {HealthError}
+    codes = [one["code"] for one in error.to_dict()["errors"]]  # type: ignore[attr-defined]
+    assert sorted(codes) == ["command-failed", "unhealthy"]
+    assert sorted(there.host.containers) == ["docker-socket-proxy", "dokuwiki", "glances", "node-exporter", "traefik"]
+    assert there.runs() == ["failed"]
+
+
+async def test_after_a_failure_the_record_still_knows_what_was_ours_before(there: Fixture) -> None:
+    await there.apply()
+    before = there.record()[COMPOSE]
+    there.write(ONE_APP.replace("[dokuwiki]", "[{dokuwiki: {limits: {memory: 600M}}}]"))
+    there.host.ill = {"dokuwiki"}
+    with pytest.raises(ApplyFailedError):
+        await there.apply()
+    assert set(before) < set(there.record()[COMPOSE])
+    there.host.ill = set()
+    await there.apply()
+    assert len(there.record()[COMPOSE]) == 1
+    assert kept(there) == {}
+
+
+async def test_what_does_not_stay_as_it_was_made_is_no_success(there: Fixture) -> None:
+    await there.apply()
+    there.host.containers.clear()
+    plan = await there.lab.plan()
+    compose = there.host._compose
+
+    def forgetful(command: Any, words: tuple[str, ...]) -> tuple[int, str]:
+        done = compose(command, words)
+        if words[-1] == "glances":
+            there.host.networks["edge-glances"]["Id"] = "of somebody else"
+        return done
+
+    there.host._compose = forgetful  # type: ignore[method-assign]
+    with pytest.raises(NotSettledError) as error:
+        await there.lab.apply(plan)
+    assert "a network it was made with is gone" in error.value.evidence
+    assert there.runs()[0] == "done"
+
+
+async def test_one_apply_at_a_time(there: Fixture) -> None:
+    plan = await there.lab.plan()
+    async with there.host.lock(LOCK, "ben runs `ez up`"):
+        with pytest.raises(LockedError) as error:
+            await there.lab.apply(plan)
+    assert error.value.evidence == "ben runs `ez up`"
+    assert there.host.orders() == []
+
+
+@pytest.mark.parametrize("number", [8, 14, 20, 30, 45, 60, 80])
+async def test_a_process_killed_at_any_point_is_gone_on_from_by_the_next(there: Fixture, number: int) -> None:
+    plan = await there.lab.plan()
+    there.host.fail_at(len(there.host.operations) + number, Killed(), after=True)
+    with pytest.raises((Killed, BaseExceptionGroup)):
+        await there.lab.apply(plan)
+    there.host.revive()
+    await there.apply()
+    assert not await there.lab.plan()
+    assert kept(there) == {}
+    assert there.runs()[0] == "done"
+
+
+async def test_a_run_that_was_cut_off_can_be_seen(there: Fixture) -> None:
+    plan = await there.lab.plan()
+    there.host.fail_at(len(there.host.operations) + 40, Killed())
+    with pytest.raises((Killed, BaseExceptionGroup)):
+        await there.lab.apply(plan)
+    (run,) = Journal(there.journal_path).runs()
+    assert (run.who, run.command, run.plan, run.outcome) == ("ann", "ez apply", plan.hash, None)
+
+
+# --- the authority ---------------------------------------------------------------------------------------------
+
+
+async def test_another_domain_makes_a_new_authority_and_keeps_the_old_one(there: Fixture) -> None:
+    await there.apply()
+    old = {path: there.host.files[path].content for path in (AUTHORITY_CERTIFICATE, KEY)}
+    there.write(ONE_APP.replace("lab.localhost", "home.localhost"))
+    plan = await there.lab.plan()
+    assert [action.destructive for action in plan.actions if action.kind == "authority"] == [True]
+    await there.apply()
+    assert read_authority(there.host.files[AUTHORITY_CERTIFICATE].content).domain == "home.localhost"
+    aside = {path.rsplit(".")[-1]: file for path, file in there.host.files.items() if "/ca-until-" in path}
+    assert aside["crt"].content == old[AUTHORITY_CERTIFICATE]
+    assert (aside["key"].content, aside["key"].mode) == (old[KEY], 0o600)
+
+
+async def test_a_key_whose_certificate_was_lost_is_kept(there: Fixture) -> None:
+    await there.apply()
+    old = there.host.files[KEY].content
+    del there.host.files[AUTHORITY_CERTIFICATE]
+    await there.apply()
+    assert [file.content for path, file in there.host.files.items() if "/ca-until-" in path] == [old]
+
+
+# --- down and purge --------------------------------------------------------------------------------------------
+
+
+async def test_down_keeps_all_data_and_up_brings_it_back(there: Fixture) -> None:
+    await there.apply()
+    there.host.by_hand("somebody-elses")
+    files, volumes, networks = dict(there.host.files), dict(there.host.volumes), dict(there.host.networks)
+    assert await there.lab.down() == ("monitoring", "wiki", "core")
+    assert list(there.host.containers) == ["somebody-elses"]
+    assert (there.host.files, there.host.volumes, there.host.networks) == (files, volumes, networks)
+    await there.apply()
+    assert len(there.host.containers) == 7
+    assert await there.lab.down() == ("monitoring", "wiki", "core")
+
+
+async def test_down_takes_along_what_the_lab_file_names_no_longer(there: Fixture) -> None:
+    await there.apply()
+    there.write(ONE_APP)
+    taken = await there.lab.down()
+    assert there.host.containers == {}
+    assert set(taken) == {"wiki", "core", "prometheus", "node-exporter", "glances"}
+
+
+async def test_down_on_a_bare_server_has_nothing_to_do(there: Fixture) -> None:
+    assert await there.lab.down() == ()
+    assert await there.lab.purgeable() == ()
+
+
+async def test_purge_lists_what_goes_and_takes_nothing_else(there: Fixture) -> None:
+    await there.apply()
+    host = there.host
+    host.images += ["ez-homelab/dokuwiki:1-abc", "somebody/else:1"]
+    host.volumes["somebody-elses"] = {"com.docker.compose.project": "other"}
+    host.networks["by-hand"] = {**host.networks["edge-glances"], "Name": "by-hand", "Labels": {}}
+    host.files["/opt/stacks/other/compose.yaml"] = MemoryFile(b"services: {}")
+    host.by_hand("somebody-elses")
+    lines = await there.lab.purgeable()
+    assert lines == (
+        "volume dokuwiki-storage with all data in it",
+        "volume prometheus-data with all data in it",
+        "folder /opt/stacks/core",
+        "folder /opt/stacks/wiki",
+        "folder /opt/stacks/monitoring",
+        "folder /var/lib/ez-homelab",
+        "network edge-dokuwiki",
+        "network edge-glances",
+        "network edge-prometheus",
+        "network homelab-network",
+        "network media-network",
+        "network socket-proxy",
+        "network traefik-network",
+        "image ez-homelab/dokuwiki:1-abc",
+    )
+    assert await there.lab.purge() == lines
+    assert set(host.volumes) == {"somebody-elses"}
+    assert set(host.networks) == {"by-hand"}
+    assert set(host.containers) == {"somebody-elses"}
+    assert "somebody/else:1" in host.images
+    assert set(host.files) == {"/opt/stacks/other/compose.yaml"}
+    assert await there.lab.purgeable() == ()
+    assert (there.folder / "homelab.yaml").exists()
+
+
+async def test_purge_finds_stacks_that_the_lab_file_names_no_longer(there: Fixture) -> None:
+    await there.apply()
+    there.write(ONE_APP)
+    assert "folder /opt/stacks/monitoring" in await there.lab.purgeable()
+
+
+async def test_nothing_of_somebody_elses_is_written_over(there: Fixture) -> None:
+    there.host._put("/opt/stacks/wiki/compose.yaml", MemoryFile(b"services: {}"))
+    with pytest.raises(PrerequisiteError, match="was not made by EZ-Homelab"):
+        await there.lab.plan()
+    await there.lab.down()
+    assert there.host.files["/opt/stacks/wiki/compose.yaml"].content == b"services: {}"
+    assert there.host.orders() == []
