@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING
 import httpx
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
 TIMEOUT = 15.0
 """Seconds for one answer."""
+
+
+ENTRYPOINTS = {"http": 80, "https": 443}
+"""The port that answers a scheme."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +37,17 @@ class Answer:
 class Dialer:
     """Asks one server for any name."""
 
-    def __init__(self, client: httpx.AsyncClient, address: str) -> None:
+    def __init__(self, client: httpx.AsyncClient, address: str, ports: Mapping[str, int]) -> None:
         self._client = client
         self._address = address
+        self._ports = ports
 
     async def get(self, url: str) -> Answer:
         """The answer to a GET of the URL; redirects not followed, the certificate checked against the authority."""
         wanted = httpx.URL(url)
         request = self._client.build_request(
             "GET",
-            wanted.copy_with(host=self._address),
+            wanted.copy_with(host=self._address, port=self._ports[wanted.scheme]),
             headers={"Host": wanted.netloc.decode(), "Accept": "text/html,*/*"},
             extensions={"sni_hostname": wanted.host},
         )
@@ -54,12 +59,12 @@ class Dialer:
 
 
 @asynccontextmanager
-async def dialer(address: str, authority_pem: bytes) -> AsyncIterator[Dialer]:
-    """A dialer for the server at `address` that trusts this authority and no other."""
+async def dialer(address: str, authority_pem: bytes, ports: Mapping[str, int] = ENTRYPOINTS) -> AsyncIterator[Dialer]:
+    """A dialer for the server at `address` that trusts this authority and no other; `ports` by scheme."""
     trust = ssl.create_default_context(cadata=authority_pem.decode())
     # The proxy settings of whoever runs this must not come between us and the server.
     async with httpx.AsyncClient(verify=trust, timeout=TIMEOUT, trust_env=False, follow_redirects=False) as client:
-        yield Dialer(client, address)
+        yield Dialer(client, address, ports)
 
 
 def _reason(error: httpx.HTTPError) -> str:

@@ -74,14 +74,20 @@ def judge_routers(routers: list[dict[str, Any]], routes: Iterable[Route]) -> Ite
     declared = {f"{route.name}@docker": route for route in routes}
     known = {router["name"]: router for router in routers if router["provider"] != "internal"}
     lacking = sorted(declared.keys() - known.keys())
-    broken = [f"{name} is {router.get('status')}" for name, router in known.items() if _broken(router)]
-    wrong = [f"{name} answers {known[name]['rule']}" for name, route in declared.items()
-             if name in known and known[name]["rule"] != route.rule]  # fmt: skip
+    broken = [f"{name} is {known[name].get('status')}" for name in declared if name in known and _broken(known[name])]
+    wrong = [f"{name} answers {_rule(known[name])}" for name, route in declared.items()
+             if name in known and _rule(known[name]) != route.rule]  # fmt: skip
     faults = [*(f"{name} is missing" for name in lacking), *broken, *wrong]
     yield judged("lab", "no unknown router", not faults, "; ".join(faults) or f"{len(declared)} routers, all declared")
     for name in sorted(known.keys() - declared.keys()):
-        yield Check("lab", "no unknown router", "note", f"{name} is hand-made: {known[name]['rule']}")
+        # What a person made is theirs: it is told, also that it does not work, and fails no proof.
+        status = f" and is {known[name].get('status')}" if _broken(known[name]) else ""
+        yield Check("lab", "no unknown router", "note", f"{name} is hand-made: {_rule(known[name])}{status}")
 
 
 def _broken(router: dict[str, Any]) -> bool:
     return router.get("status") != "enabled"
+
+
+def _rule(router: dict[str, Any]) -> str:
+    return str(router.get("rule", "no rule"))
