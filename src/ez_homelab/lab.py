@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -38,6 +39,8 @@ DEFAULT_FOLDER = Path("/opt/homelab")
 LOCK = "/var/lib/ez-homelab/lock"
 SETTLE_PAUSES = (0.3, 0.7, 1.5, 3.0, 0.0)
 """Seconds between two looks at a proof that does not hold yet."""
+START_LOOK_EVERY = 1.0
+"""Seconds between two looks at what is starting."""
 
 
 def find_lab_folder(wanted: Path | None = None, environment: Mapping[str, str] = os.environ) -> Path:
@@ -188,6 +191,15 @@ class Homelab:
                 break
             await asyncio.sleep(pause)
         return proof
+
+    async def settle(self) -> None:
+        """Wait for apps that are starting (after a reboot, all of them), as long as the slowest of them may take."""
+        services = [service for server in self.desired.servers.values() for service in server.services]
+        deadline = time.monotonic() + max((service.ready_within for service in services), default=0.0)
+        while any(app.state == "starting" for app in await self.status()):
+            if time.monotonic() > deadline:
+                return
+            await asyncio.sleep(START_LOOK_EVERY)
 
     async def status(self) -> tuple[AppStatus, ...]:
         """Every app's state now."""

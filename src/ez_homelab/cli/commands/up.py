@@ -53,6 +53,9 @@ async def _up(lab: Homelab, domain: str, images: ImageSource | None, *, yes: boo
         lab.create(lab.lab.domain, lab.lab.images.source)
     if await plan_and_apply(lab, yes=yes) is None:
         return None
+    if any(app.state == "starting" for app in await lab.status()):
+        with lab.progress.step("wait for what is starting"):
+            await lab.settle()
     with lab.progress.step("prove every address"):
         proof = await lab.verify_applied()
     await _show_result(lab, proof)
