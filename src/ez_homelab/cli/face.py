@@ -43,7 +43,7 @@ def told(function: F) -> F:
         except EzError as error:
             show_error(error, as_json=as_json)
             sys.exit(error.exit_status)
-        except (KeyboardInterrupt, asyncio.CancelledError):
+        except (KeyboardInterrupt, asyncio.CancelledError, click.Abort):
             click.echo("\nInterrupted. What was begun can be finished with: ez-homelab apply", err=True)
             sys.exit(INTERRUPTED)
 
@@ -84,11 +84,20 @@ def print_json(document: object) -> None:
 
 
 def show_error(error: EzError, *, as_json: bool) -> None:
-    """The error object: as JSON on standard output, or in plain words on standard error."""
+    """The error object: as JSON on standard output, or in plain words on standard error.
+
+    Where several actions failed, each of their errors is told, not the first alone.
+    """
     if as_json:
         print_json({"error": error.to_dict()})
         return
-    click.echo(f"{click.style('error', fg='red', bold=True)} [{error.code}]: {error.what}", err=True)
+    _show_words("error", error)
+    for further in getattr(error, "errors", ())[1:]:
+        _show_words("and", further)
+
+
+def _show_words(begin: str, error: EzError) -> None:
+    click.echo(f"{click.style(begin, fg='red', bold=True)} [{error.code}]: {error.what}", err=True)
     if isinstance(error, FaultyFileError) and error.faults:
         for fault in error.faults:
             click.echo(f"  {fault}", err=True)

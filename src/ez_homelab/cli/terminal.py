@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import signal
 import sys
 import time
 from contextlib import contextmanager
+from io import StringIO
+from itertools import count
 from typing import TYPE_CHECKING
 
 import click
@@ -21,34 +25,42 @@ STATE_COLOURS = {
 }  # fmt: skip
 
 
+# ECMA-48, 5.4: a control sequence is ESC [, parameters, intermediates, one final byte.
+_ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+
+
 class Steps:
     """Prints a line per finished step with its time; in a terminal also what is under way now (a `Progress`)."""
 
     def __init__(self) -> None:
         self._live = sys.stderr.isatty()
-        self._under_way: dict[str, str] = {}
+        self._numbers = count()
+        self._under_way: dict[int, tuple[str, str]] = {}
         self._drawn = False
 
     @contextmanager
     def step(self, name: str) -> Iterator[Callable[[str], None]]:
         """See `Progress`."""
         started = time.monotonic()
-        self._under_way[name] = ""
+        # Not by name: two servers may be at the same step.
+        number = next(self._numbers)
+        self._under_way[number] = (name, "")
         self._draw()
         try:
-            yield lambda line: self._detail(name, line)
+            yield lambda line: self._detail(number, line)
         except BaseException:
-            self._finish(name, click.style("✗", fg="red"), started)
+            self._finish(number, click.style("✗", fg="red"), started)
             raise
-        self._finish(name, click.style("✓", fg="green"), started)
+        self._finish(number, click.style("✓", fg="green"), started)
 
-    def _detail(self, name: str, line: str) -> None:
-        # Programs that paint their own progress end a picture with a carriage return: the last one counts.
-        self._under_way[name] = line.rstrip("\r").rpartition("\r")[2]
-        self._draw()
+    def _detail(self, number: int, line: str) -> None:
+        if number in self._under_way:
+            name, _ = self._under_way[number]
+            self._under_way[number] = (name, _last_picture(line))
+            self._draw()
 
-    def _finish(self, name: str, mark: str, started: float) -> None:
-        del self._under_way[name]
+    def _finish(self, number: int, mark: str, started: float) -> None:
+        name, _ = self._under_way.pop(number)
         self._clear()
         click.echo(f"  {mark} {name}  {click.style(f'{time.monotonic() - started:.1f} s', dim=True)}", err=True)
         self._draw()
@@ -57,9 +69,9 @@ class Steps:
         """One line that is drawn over: the step begun last and its latest detail."""
         if not self._live or not self._under_way:
             return
-        name, detail = list(self._under_way.items())[-1]
+        name, detail = self._under_way[max(self._under_way)]
         others = f" (+{len(self._under_way) - 1})" if len(self._under_way) > 1 else ""
-        text = f"  … {name}{others}  {detail}".expandtabs(1)
+        text = f"  … {name}{others}  {detail}"
         self._clear()
         click.echo(click.style(text[: _width() - 1], dim=True), nl=False, err=True)
         self._drawn = True
@@ -68,6 +80,15 @@ class Steps:
         if self._drawn:
             click.echo("\r\x1b[2K", nl=False, err=True)
             self._drawn = False
+
+
+def _last_picture(line: str) -> str:
+    """What a line leaves on a screen, as plain text.
+
+    Programs that paint their own progress end a picture with a carriage return, and colour it: the last one counts.
+    """
+    plain = _ESCAPES.sub("", line.rstrip("\r").rpartition("\r")[2])
+    return "".join(character if character.isprintable() else " " for character in plain)
 
 
 def _width() -> int:
@@ -95,10 +116,14 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for row in rows:
         table.add_row(*(Text(cell, style=STATE_COLOURS.get(cell, "")) for cell in row))
     console = Console(highlight=False)
-    if not console.is_terminal:
-        # In a file or a pipe nothing wraps: one row is one line.
-        console = Console(highlight=False, width=10_000)
-    console.print(table)
+    if console.is_terminal:
+        console.print(table)
+        return
+    # In a file or a pipe nothing wraps: one row is one line, and ends where its text ends.
+    wide = Console(highlight=False, width=10_000, file=StringIO())
+    wide.print(table)
+    for line in wide.file.getvalue().splitlines():  # type: ignore[attr-defined]
+        click.echo(line.rstrip())
 
 
 def _require_terminal(question: str) -> None:
@@ -118,7 +143,8 @@ def confirm(question: str, *, yes: bool) -> bool:
     if yes:
         return True
     _require_terminal(question)
-    return click.confirm(question, default=True, err=True)
+    with _interruptible():
+        return click.confirm(question, default=True, err=True)
 
 
 def confirm_word(question: str, word: str, *, yes: bool) -> bool:
@@ -126,4 +152,15 @@ def confirm_word(question: str, word: str, *, yes: bool) -> bool:
     if yes:
         return True
     _require_terminal(question)
-    return str(click.prompt(f"{question} ({word})", default="", show_default=False, err=True)) == word
+    with _interruptible():
+        return str(click.prompt(f"{question} ({word})", default="", show_default=False, err=True)) == word
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C ends a question at once; asyncio's own handler would only note it and let the question stand."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

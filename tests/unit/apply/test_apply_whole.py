@@ -2,69 +2,28 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
-from engine_in_memory import EngineInMemory
+from engine_in_memory import ONE_APP, LabOnFakeServer
 
 from ez_homelab.apply.journal import Journal
 from ez_homelab.apply.run import ApplyFailedError, NotSettledError
-from ez_homelab.config.files import init_lab
 from ez_homelab.errors import HealthError, LockedError, PlanStaleError, PrerequisiteError
 from ez_homelab.hosts.memory import MemoryFile
-from ez_homelab.lab import LOCK, Homelab
+from ez_homelab.lab import LOCK
 from ez_homelab.observe.look import APPLIED_RECORD, AUTHORITY_CERTIFICATE
 from ez_homelab.testing.fake_host import Killed
 from ez_homelab.tls.authority import read_authority
 from ez_homelab.tls.certificate import CertificateFacts
 from ez_homelab.tls.served import read_served
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 COMPOSE = "/opt/stacks/wiki/compose.yaml"
 KEY = "/var/lib/ez-homelab/tls/ca.key"
 CERTIFICATE = "/opt/stacks/core/config/traefik/dynamic/certificate.yml"
 
 
-class Fixture:
-    """A starter lab and the server that it is applied to."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder / "lab"
-        self.host = EngineInMemory()
-        self.journal_path = str(folder / "journal.db")
-        init_lab(self.folder, "lab.localhost", "registry")
-
-    @property
-    def lab(self) -> Homelab:
-        """The lab as a new process would read it."""
-        return Homelab(self.folder, lambda _name: self.host, self.journal_path, who="ann", command="ez apply")
-
-    async def apply(self) -> None:
-        await self.lab.apply(await self.lab.plan())
-
-    def write(self, text: str) -> None:
-        (self.folder / "homelab.yaml").write_text(text)
-
-    def record(self) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = json.loads(self.host.files[APPLIED_RECORD].content)["files"]
-        return found
-
-    def runs(self) -> list[str | None]:
-        return [run.outcome for run in Journal(self.journal_path).runs()]
-
-
-@pytest.fixture
-def there(tmp_path: Path) -> Fixture:
-    return Fixture(tmp_path)
-
-
-ONE_APP = "version: 1\ndomain: lab.localhost\nstacks: {wiki: [dokuwiki]}\n"
-
-
-async def test_from_nothing_to_nothing_left_to_do(there: Fixture) -> None:
+async def test_from_nothing_to_nothing_left_to_do(there: LabOnFakeServer) -> None:
     await there.apply()
     host = there.host
     assert sorted(host.containers) == [
@@ -81,7 +40,7 @@ async def test_from_nothing_to_nothing_left_to_do(there: Fixture) -> None:
     assert not [command for command in host.commands[before:] if command.changes]
 
 
-async def test_the_lab_certificate_is_signed_by_its_own_authority(there: Fixture) -> None:
+async def test_the_lab_certificate_is_signed_by_its_own_authority(there: LabOnFakeServer) -> None:
     await there.apply()
     host = there.host
     served = read_served(host.files[CERTIFICATE].content)
@@ -94,7 +53,7 @@ async def test_the_lab_certificate_is_signed_by_its_own_authority(there: Fixture
     assert (await there.lab.authority_pem()).startswith("-----BEGIN CERTIFICATE-----")
 
 
-async def test_commands_for_networks_volumes_and_images(there: Fixture) -> None:
+async def test_commands_for_networks_volumes_and_images(there: LabOnFakeServer) -> None:
     await there.apply()
     orders = there.host.orders()
     label = "--label ez-homelab.managed=true"
@@ -106,7 +65,7 @@ async def test_commands_for_networks_volumes_and_images(there: Fixture) -> None:
     assert len(orders) == len(set(orders))
 
 
-async def test_an_app_that_is_taken_out_goes_and_its_data_stays(there: Fixture) -> None:
+async def test_an_app_that_is_taken_out_goes_and_its_data_stays(there: LabOnFakeServer) -> None:
     await there.apply()
     there.write(ONE_APP)
     await there.apply()
@@ -124,7 +83,7 @@ async def test_an_app_that_is_taken_out_goes_and_its_data_stays(there: Fixture) 
     assert not [path for path in there.record() if "monitoring" in path]
 
 
-async def test_an_app_that_moves_to_another_stack_keeps_its_data(there: Fixture) -> None:
+async def test_an_app_that_moves_to_another_stack_keeps_its_data(there: LabOnFakeServer) -> None:
     there.write(ONE_APP)
     await there.apply()
     there.write(ONE_APP.replace("wiki:", "notes:"))
@@ -138,13 +97,13 @@ async def test_an_app_that_moves_to_another_stack_keeps_its_data(there: Fixture)
 # --- files that a person changed -------------------------------------------------------------------------------
 
 
-def kept(there: Fixture) -> dict[str, MemoryFile]:
+def kept(there: LabOnFakeServer) -> dict[str, MemoryFile]:
     folder = "/var/lib/ez-homelab/edited/"
     return {path.removeprefix(folder).split("/", 1)[1]: file for path, file in there.host.files.items()
             if path.startswith(folder)}  # fmt: skip
 
 
-async def test_what_a_person_wrote_is_kept_aside_before_it_is_replaced(there: Fixture) -> None:
+async def test_what_a_person_wrote_is_kept_aside_before_it_is_replaced(there: LabOnFakeServer) -> None:
     await there.apply()
     ours = there.host.files[COMPOSE]
     there.host.files[COMPOSE] = MemoryFile(b"my own text\n")
@@ -153,7 +112,7 @@ async def test_what_a_person_wrote_is_kept_aside_before_it_is_replaced(there: Fi
     assert kept(there) == {COMPOSE[1:]: MemoryFile(b"my own text\n", 0o600)}
 
 
-async def test_what_a_person_wrote_is_kept_aside_before_it_is_removed(there: Fixture) -> None:
+async def test_what_a_person_wrote_is_kept_aside_before_it_is_removed(there: LabOnFakeServer) -> None:
     await there.apply()
     path = "/opt/stacks/monitoring/config/prometheus/prometheus.yml"
     there.host.files[path] = MemoryFile(b"my own text\n")
@@ -166,7 +125,7 @@ async def test_what_a_person_wrote_is_kept_aside_before_it_is_removed(there: Fix
 # --- what can go wrong -----------------------------------------------------------------------------------------
 
 
-async def test_a_world_that_changed_since_the_plan_is_left_alone(there: Fixture) -> None:
+async def test_a_world_that_changed_since_the_plan_is_left_alone(there: LabOnFakeServer) -> None:
     plan = await there.lab.plan()
     there.host.images.append("traefik:v3.7.15")
     with pytest.raises(PlanStaleError) as error:
@@ -177,7 +136,7 @@ async def test_a_world_that_changed_since_the_plan_is_left_alone(there: Fixture)
     assert APPLIED_RECORD not in there.host.files
 
 
-async def test_a_failed_action_is_told_and_the_rest_is_done(there: Fixture) -> None:
+async def test_a_failed_action_is_told_and_the_rest_is_done(there: LabOnFakeServer) -> None:
     there.host.without = {"prom/prometheus:v3.14.0"}
     there.host.ill = {"glances"}
     with pytest.raises(ApplyFailedError) as failed:
@@ -192,7 +151,7 @@ async def test_a_failed_action_is_told_and_the_rest_is_done(there: Fixture) -> N
     assert there.runs() == ["failed"]
 
 
-async def test_after_a_failure_the_record_still_knows_what_was_ours_before(there: Fixture) -> None:
+async def test_after_a_failure_the_record_still_knows_what_was_ours_before(there: LabOnFakeServer) -> None:
     await there.apply()
     before = there.record()[COMPOSE]
     there.write(ONE_APP.replace("[dokuwiki]", "[{dokuwiki: {limits: {memory: 600M}}}]"))
@@ -206,7 +165,7 @@ async def test_after_a_failure_the_record_still_knows_what_was_ours_before(there
     assert kept(there) == {}
 
 
-async def test_what_does_not_stay_as_it_was_made_is_no_success(there: Fixture) -> None:
+async def test_what_does_not_stay_as_it_was_made_is_no_success(there: LabOnFakeServer) -> None:
     await there.apply()
     there.host.containers.clear()
     plan = await there.lab.plan()
@@ -225,7 +184,7 @@ async def test_what_does_not_stay_as_it_was_made_is_no_success(there: Fixture) -
     assert there.runs()[0] == "done"
 
 
-async def test_one_apply_at_a_time(there: Fixture) -> None:
+async def test_one_apply_at_a_time(there: LabOnFakeServer) -> None:
     plan = await there.lab.plan()
     async with there.host.lock(LOCK, "ben runs `ez up`"):
         with pytest.raises(LockedError) as error:
@@ -235,7 +194,7 @@ async def test_one_apply_at_a_time(there: Fixture) -> None:
 
 
 @pytest.mark.parametrize("number", [8, 14, 20, 30, 45, 60, 80])
-async def test_a_process_killed_at_any_point_is_gone_on_from_by_the_next(there: Fixture, number: int) -> None:
+async def test_a_process_killed_at_any_point_is_gone_on_from_by_the_next(there: LabOnFakeServer, number: int) -> None:
     plan = await there.lab.plan()
     there.host.fail_at(len(there.host.operations) + number, Killed(), after=True)
     with pytest.raises((Killed, BaseExceptionGroup)):
@@ -247,7 +206,7 @@ async def test_a_process_killed_at_any_point_is_gone_on_from_by_the_next(there: 
     assert there.runs()[0] == "done"
 
 
-async def test_a_run_that_was_cut_off_can_be_seen(there: Fixture) -> None:
+async def test_a_run_that_was_cut_off_can_be_seen(there: LabOnFakeServer) -> None:
     plan = await there.lab.plan()
     there.host.fail_at(len(there.host.operations) + 40, Killed())
     with pytest.raises((Killed, BaseExceptionGroup)):
@@ -259,7 +218,7 @@ async def test_a_run_that_was_cut_off_can_be_seen(there: Fixture) -> None:
 # --- the authority ---------------------------------------------------------------------------------------------
 
 
-async def test_another_domain_makes_a_new_authority_and_keeps_the_old_one(there: Fixture) -> None:
+async def test_another_domain_makes_a_new_authority_and_keeps_the_old_one(there: LabOnFakeServer) -> None:
     await there.apply()
     old = {path: there.host.files[path].content for path in (AUTHORITY_CERTIFICATE, KEY)}
     there.write(ONE_APP.replace("lab.localhost", "home.localhost"))
@@ -272,7 +231,7 @@ async def test_another_domain_makes_a_new_authority_and_keeps_the_old_one(there:
     assert (aside["key"].content, aside["key"].mode) == (old[KEY], 0o600)
 
 
-async def test_a_key_whose_certificate_was_lost_is_kept(there: Fixture) -> None:
+async def test_a_key_whose_certificate_was_lost_is_kept(there: LabOnFakeServer) -> None:
     await there.apply()
     old = there.host.files[KEY].content
     del there.host.files[AUTHORITY_CERTIFICATE]
@@ -283,7 +242,7 @@ async def test_a_key_whose_certificate_was_lost_is_kept(there: Fixture) -> None:
 # --- down and purge --------------------------------------------------------------------------------------------
 
 
-async def test_down_keeps_all_data_and_up_brings_it_back(there: Fixture) -> None:
+async def test_down_keeps_all_data_and_up_brings_it_back(there: LabOnFakeServer) -> None:
     await there.apply()
     there.host.by_hand("somebody-elses")
     files, volumes, networks = dict(there.host.files), dict(there.host.volumes), dict(there.host.networks)
@@ -295,7 +254,7 @@ async def test_down_keeps_all_data_and_up_brings_it_back(there: Fixture) -> None
     assert await there.lab.down() == ("monitoring", "wiki", "core")
 
 
-async def test_down_takes_along_what_the_lab_file_names_no_longer(there: Fixture) -> None:
+async def test_down_takes_along_what_the_lab_file_names_no_longer(there: LabOnFakeServer) -> None:
     await there.apply()
     there.write(ONE_APP)
     taken = await there.lab.down()
@@ -303,12 +262,12 @@ async def test_down_takes_along_what_the_lab_file_names_no_longer(there: Fixture
     assert set(taken) == {"wiki", "core", "prometheus", "node-exporter", "glances"}
 
 
-async def test_down_on_a_bare_server_has_nothing_to_do(there: Fixture) -> None:
+async def test_down_on_a_bare_server_has_nothing_to_do(there: LabOnFakeServer) -> None:
     assert await there.lab.down() == ()
     assert await there.lab.purgeable() == ()
 
 
-async def test_purge_lists_what_goes_and_takes_nothing_else(there: Fixture) -> None:
+async def test_purge_lists_what_goes_and_takes_nothing_else(there: LabOnFakeServer) -> None:
     await there.apply()
     host = there.host
     host.images += ["ez-homelab/dokuwiki:1-abc", "somebody/else:1"]
@@ -343,13 +302,13 @@ async def test_purge_lists_what_goes_and_takes_nothing_else(there: Fixture) -> N
     assert (there.folder / "homelab.yaml").exists()
 
 
-async def test_purge_finds_stacks_that_the_lab_file_names_no_longer(there: Fixture) -> None:
+async def test_purge_finds_stacks_that_the_lab_file_names_no_longer(there: LabOnFakeServer) -> None:
     await there.apply()
     there.write(ONE_APP)
     assert "folder /opt/stacks/monitoring" in await there.lab.purgeable()
 
 
-async def test_nothing_of_somebody_elses_is_written_over(there: Fixture) -> None:
+async def test_nothing_of_somebody_elses_is_written_over(there: LabOnFakeServer) -> None:
     there.host._put("/opt/stacks/wiki/compose.yaml", MemoryFile(b"services: {}"))
     with pytest.raises(PrerequisiteError, match="was not made by EZ-Homelab"):
         await there.lab.plan()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from ez_homelab.cli.complete import complete_catalog, complete_lab
 from ez_homelab.cli.face import json_option, lab_option, open_lab, print_json, run, told, yes_option
+from ez_homelab.errors import EXIT_UNREACHABLE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,6 +63,8 @@ def _carry_out(edit: Edit, after: Homelab, *, as_json: bool, yes: bool) -> None:
     if as_json:
         told = {"file": str(edit.path), "diff": edit.diff(), "applied": plan.to_dict()}
         print_json(told | {"proof": proof.to_dict() if proof else None})
+    if plan.unknown:
+        sys.exit(EXIT_UNREACHABLE)
 
 
 async def _apply(lab: Homelab, plan: Plan, *, quiet: bool) -> Proof:

@@ -11,10 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from ez_homelab.apply.journal import Journal
+from ez_homelab.config.files import init_lab
 from ez_homelab.hosts.protocol import Completed
+from ez_homelab.lab import Homelab
+from ez_homelab.observe.look import APPLIED_RECORD
 from ez_homelab.testing.fake_host import FakeHost
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ez_homelab.hosts import Command
 
 
@@ -171,3 +177,34 @@ class EngineInMemory(FakeHost):
             self.files = {path: file for path, file in self.files.items() if not path.startswith(f"{gone}/")}
             self.folders = {path for path in self.folders if path != gone and not path.startswith(f"{gone}/")}
         return Completed(command, 0, "", "")
+
+
+ONE_APP = "version: 1\ndomain: lab.localhost\nstacks: {wiki: [dokuwiki]}\n"
+
+
+class LabOnFakeServer:
+    """A starter lab and the server that it is applied to."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "lab"
+        self.host = EngineInMemory()
+        self.journal_path = str(folder / "journal.db")
+        init_lab(self.folder, "lab.localhost", "registry")
+
+    @property
+    def lab(self) -> Homelab:
+        """The lab as a new process would read it."""
+        return Homelab(self.folder, lambda _name: self.host, self.journal_path, who="ann", command="ez apply")
+
+    async def apply(self) -> None:
+        await self.lab.apply(await self.lab.plan())
+
+    def write(self, text: str) -> None:
+        (self.folder / "homelab.yaml").write_text(text)
+
+    def record(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = json.loads(self.host.files[APPLIED_RECORD].content)["files"]
+        return found
+
+    def runs(self) -> list[str | None]:
+        return [run.outcome for run in Journal(self.journal_path).runs()]

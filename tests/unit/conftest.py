@@ -1,0 +1,17 @@
+"""What unit tests of several rooms share: a starter lab and a server whose Docker engine is in memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from engine_in_memory import LabOnFakeServer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def there(tmp_path: Path) -> LabOnFakeServer:
+    """A starter lab in a folder of its own, and the server that it is applied to."""
+    return LabOnFakeServer(tmp_path)
