@@ -224,14 +224,18 @@ class Homelab:
         """Stop and remove every container of the lab and keep all data; returns the stacks that were taken down."""
         from ez_homelab.apply.down import take_down
 
+        server = self.desired.servers[self.core.name]
         async with self._locked():
-            return await take_down(self.core, self.desired.servers[self.core.name], self.progress)
+            await self._require_our_core()
+            return await take_down(self.core, server, self.progress)
 
     async def purgeable(self) -> tuple[str, ...]:
         """What `purge` would remove for good, one line each."""
         from ez_homelab.apply.purge import find_purgeable
 
-        return (await find_purgeable(self.core, self.desired.servers[self.core.name])).lines()
+        server = self.desired.servers[self.core.name]
+        await self._require_our_core()
+        return (await find_purgeable(self.core, server)).lines()
 
     async def purge(self) -> tuple[str, ...]:
         """Remove every trace of the lab from the server, data included; the lab folder stays. Returns what went."""
@@ -240,6 +244,7 @@ class Homelab:
 
         server = self.desired.servers[self.core.name]
         async with self._locked():
+            await self._require_our_core()
             await take_down(self.core, server, self.progress)
             found = await find_purgeable(self.core, server)
             await found.remove(self.core, self.progress)
@@ -314,7 +319,9 @@ class Homelab:
 
     def _text(self) -> str:
         # The lab is read first: a file that has mistakes is told with their positions, and is not edited.
-        return (self.folder / LAB_FILE).read_text() if self.lab else ""
+        from ez_homelab.config.files import read_text
+
+        return read_text(self.folder / LAB_FILE) if self.lab else ""
 
     def _edit(self, text: str) -> tuple[Edit, Homelab]:
         from ez_homelab.config.files import Edit
@@ -340,17 +347,26 @@ class Homelab:
         return make_plan(self.desired, observed, start_held=start_held), observed
 
     def _require_our_servers(self, observed: Mapping[str, ObservedServer | Unknown]) -> None:
-        """Another lab's apps would look like apps that no longer belong here, and be removed."""
         from ez_homelab.observe import Unknown
 
         for found in observed.values():
-            if isinstance(found, Unknown) or found.applied.lab in ("", str(self.folder)) or self.take_over:
-                continue
+            if not isinstance(found, Unknown):
+                self._require_ours(found.name, found.applied.lab)
+
+    async def _require_our_core(self) -> None:
+        """Before anything is taken away, with as little as possible that has to work for it."""
+        from ez_homelab.observe.look import APPLIED_RECORD, parse_applied
+
+        self._require_ours(self.core.name, parse_applied(await self.core.read(APPLIED_RECORD)).lab)
+
+    def _require_ours(self, server: str, lab: str) -> None:
+        """Another lab's apps would look like apps that no longer belong here, and be removed."""
+        if lab not in ("", str(self.folder)) and not self.take_over:
             raise PrerequisiteError(
-                f"the server {found.name} carries another lab: the one in {found.applied.lab}",
+                f"the server {server} carries another lab: the one in {lab}",
                 evidence=f"this lab is in {self.folder}",
                 cause="--lab or $EZ_LAB names another folder than before, or the lab's folder was moved",
-                fix=f"use --lab {found.applied.lab}; or let this one take its place: ez-homelab apply --take-over",
+                fix=f"use --lab {lab}; or let this one take its place: ez-homelab apply --take-over",
             )
 
     def _edition(self, app_id: str) -> PackageEdition:

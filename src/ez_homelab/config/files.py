@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ez_homelab.config.load import LAB_FILE
 from ez_homelab.config.starter import starter_lab
 from ez_homelab.errors import UsageError
-from ez_homelab.hosts.local_files import write_file
+from ez_homelab.hosts.local_files import told_as_command_error, write_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +34,7 @@ class Edit:
 
     def write(self) -> None:
         """Put the new text into place, whole. Raises `UsageError` where the file changed since it was read."""
-        if self.path.read_text() != self.before:
+        if read_text(self.path) != self.before:
             raise UsageError(f"{self.path} changed in the meantime; nothing was written", fix="run the command again")
         _write_whole(self.path, self.after)
 
@@ -46,7 +46,8 @@ def init_lab(folder: Path, domain: str, images: ImageSource) -> tuple[Path, ...]
         raise UsageError(
             f"there is a lab in {folder} already", fix=f"edit {folder / LAB_FILE}, or choose another --lab"
         )
-    folder.mkdir(parents=True, exist_ok=True)
+    with told_as_command_error("was not made", str(folder), "this machine"):
+        folder.mkdir(parents=True, exist_ok=True)
     written = [folder / name for name in files if not (folder / name).exists()]
     # The lab file last: a folder that has one is a lab.
     for path in sorted(written, key=lambda path: path.name == LAB_FILE):
@@ -54,7 +55,13 @@ def init_lab(folder: Path, domain: str, images: ImageSource) -> tuple[Path, ...]
     return tuple(written)
 
 
+def read_text(path: Path) -> str:
+    """The text of a lab's file, with the line ends that it has; UTF-8, whatever the machine's own encoding is."""
+    return path.read_bytes().decode()
+
+
 def _write_whole(path: Path, text: str) -> None:
-    owner = path.parent.stat()
-    mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
-    write_file(str(path), text.encode(), mode=mode, uid=owner.st_uid, gid=owner.st_gid)
+    with told_as_command_error("was not written", str(path), "this machine"):
+        owner = path.parent.stat()
+        mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
+        write_file(str(path), text.encode(), mode=mode, uid=owner.st_uid, gid=owner.st_gid)
