@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING
 from ez_homelab.hosts import Command, command, run_checked
 from ez_homelab.observe import docker
 from ez_homelab.observe.look import APPLIED_RECORD, parse_applied
-from ez_homelab.render.desired import MANAGED_LABEL, MARKER, STATE_FOLDER, stack_folder
+from ez_homelab.render.desired import EDITIONS, MANAGED_LABEL, MARKER, STATE_FOLDER, stack_folder
 
 if TYPE_CHECKING:
     from ez_homelab.hosts import Host
     from ez_homelab.progress import Progress
     from ez_homelab.render.desired import DesiredServer
-
-EDITIONS = "ez-homelab/"
 
 
 @dataclass(frozen=True, slots=True)

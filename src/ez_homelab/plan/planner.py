@@ -55,12 +55,22 @@ def _plan_server(
         *certificate_actions(domain, server, found, after=marker_of(files, server.certificate.path)),
     ]
     services = ServicePlanner(server, found, start_held=start_held)
-    written = [action for action in files if action.verb != "remove"]
+    written = [_after_images(action, server, before) for action in files if action.verb != "remove"]
     changed = services.actions(after=[*before, *written])
     gone = list(services.removals())
     after = [*changed, *gone]
     cleared = _removed_files(files, after)
     return [*before, *written, *changed, *gone, *cleared, *_removed_networks(server, found, after)], services.held
+
+
+def _after_images(action: Action, server: DesiredServer, before: list[Action]) -> Action:
+    """A stack that is there keeps its files until the images that the new ones name are there too."""
+    if action.verb != "replace":
+        return action
+    named = {service.image for stack in server.stacks if action.name.startswith(f"{stack.folder}/")
+             for service in stack.services}  # fmt: skip
+    images = tuple(image.id for image in before if image.kind == "image" and image.name in named)
+    return replace(action, waits_for=(*action.waits_for, *images))
 
 
 def _images(server: DesiredServer, found: ObservedServer) -> Iterator[Action]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ez_homelab.plan.action import Action, Held
+from ez_homelab.render.desired import EDITIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -22,6 +23,7 @@ class Need:
     verb: Verb
     cause: str
     settings: Mapping[str, str] = field(default_factory=dict)
+    destructive: bool = False
 
     @property
     def makes_anew(self) -> bool:
@@ -80,6 +82,9 @@ class ServicePlanner:
             # Compose leaves a container of another project alone, and cannot make a second one of that name.
             replaces = {**settings, "replaces": container.project or ""}
             return Need("recreate", f"moves here from the stack {container.project}", replaces)
+        if _is_edition(container.image) != _is_edition(service.image):
+            cause = f"image source {container.image} -> {service.image}; the other version may not read its data"
+            return Need("recreate", cause, settings, destructive=True)
         if container.fingerprint != service.fingerprint:
             return Need("recreate", _what_changed(service, container), settings)
         # A container that never started knows its networks by name only.
@@ -95,7 +100,7 @@ class ServicePlanner:
         downtime = 0.0 if need.verb in ("create", "start") else service.expected_downtime
         return Action(
             self._server.name, "service", service.key, need.verb, need.cause,
-            waits_for=(*concerned, *before), downtime=downtime, settings=need.settings,
+            waits_for=(*concerned, *before), downtime=downtime, destructive=need.destructive, settings=need.settings,
         )  # fmt: skip
 
     def _attachments(self, needs: dict[str, Need], earlier: list[Action]) -> Iterator[Action]:
@@ -164,6 +169,10 @@ def _concerns(action: Action, service: DesiredService) -> bool:
         case _:
             # The certificate lies in the folder that the reverse proxy watches; the proxy publishes the ports.
             return bool(service.published)
+
+
+def _is_edition(image: str) -> bool:
+    return image.startswith(EDITIONS)
 
 
 def _what_changed(service: DesiredService, container: ObservedContainer) -> str:

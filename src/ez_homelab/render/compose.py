@@ -124,6 +124,8 @@ class ServiceWriter:
         definition = {
             "image": self._instance.image_of(self._name),
             "container_name": self.container,
+            # Otherwise a random one at every new container, which logs and metrics would carry on.
+            "hostname": self.container,
             "restart": "unless-stopped",
             **self._program(),
             **self._rights(),

@@ -18,6 +18,9 @@ MARKER = ".ez-homelab"
 FINGERPRINT_LABEL = "ez-homelab.fingerprint"
 MANAGED_LABEL = "ez-homelab.managed"
 
+EDITIONS = "ez-homelab/"
+"""What the references of package editions begin with."""
+
 ImageSource = Literal["registry", "packages"]
 
 

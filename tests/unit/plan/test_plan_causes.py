@@ -60,6 +60,13 @@ CASES: dict[str, tuple[ObservedServer, list[str]]] = {
         described("dokuwiki", fingerprint="before", image="dokuwiki:1"),
         [f"~ service wiki/dokuwiki recreate: image dokuwiki:1 -> {WIKI.image} (down about 17 s)"],
     ),
+    "image from packages before, from a registry now": (
+        described("dokuwiki", fingerprint="before", image="ez-homelab/dokuwiki:1"),
+        [
+            f"! service wiki/dokuwiki recreate: image source ez-homelab/dokuwiki:1 -> {WIKI.image}; the other version"
+            " may not read its data (down about 17 s)"
+        ],
+    ),
     "made for another stack": (
         described("dokuwiki", labels={**container_of(WIKI).labels, "com.docker.compose.project": "notes"}),
         ["~ service wiki/dokuwiki recreate: moves here from the stack notes (down about 17 s)"],
@@ -277,6 +284,14 @@ def test_an_edition_waits_for_its_base_and_a_pulled_image_for_nothing() -> None:
     assert [action.waits_for for action in with_base.actions] == [()] * 6
     pulled = planned(replace(MADE, images={}))
     assert [(action.verb, action.waits_for) for action in pulled.actions] == [("pull", ())] * 6
+
+
+def test_a_stack_keeps_its_files_until_the_new_images_are_there() -> None:
+    outdated = {**MADE.files, COMPOSE: AS_A_PERSON_LEFT_IT, ENV: None}
+    images = {reference: image for reference, image in MADE.images.items() if reference != WIKI.image}
+    plan = planned(replace(MADE, files=outdated, images=images))
+    waits = {action.name: action.waits_for for action in plan.actions if action.kind == "file"}
+    assert waits == {COMPOSE: (f"core:image:{WIKI.image}",), ENV: ()}
 
 
 def test_an_unneeded_network_goes_after_traefik_has_left_it() -> None:
