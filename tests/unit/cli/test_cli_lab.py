@@ -1,0 +1,239 @@
+"""Commands on a whole lab, whose server is in memory: what they print, and how they end."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from ez_homelab.cli.app import cli
+from ez_homelab.lab import Homelab
+from ez_homelab.verify import Proof
+from ez_homelab.verify.proof import failed, passed
+
+if TYPE_CHECKING:
+    from engine_in_memory import LabOnFakeServer
+
+ONE_APP = "version: 1\ndomain: lab.localhost\nstacks: {wiki: [dokuwiki]}\n"
+
+
+class Face:
+    """The command line, on a lab whose server is in memory. What `verify` finds there is `proof`: nothing listens."""
+
+    def __init__(self, there: LabOnFakeServer) -> None:
+        self.there = there
+        self.proof = Proof((passed("dokuwiki", "answer over HTTPS", "200 at /"),))
+
+    def __call__(self, *words: str, answer: str | None = None) -> Result:
+        folder = ["--lab", str(self.there.folder)]
+        return CliRunner().invoke(cli, [*words, *folder], prog_name="ez-homelab", input=answer)
+
+    def json(self, *words: str) -> Any:
+        result = self(*words, "--json")
+        assert result.exit_code == 0, result.output
+        return json.loads(result.stdout)
+
+
+@pytest.fixture
+def ez(there: LabOnFakeServer, monkeypatch: pytest.MonkeyPatch) -> Face:
+    face = Face(there)
+    made = partial(Homelab, make_host=lambda _name: there.host, journal_path=there.journal_path)
+
+    async def verify(_lab: Homelab) -> Proof:
+        return face.proof
+
+    monkeypatch.setattr(Homelab, "verify", verify)
+    monkeypatch.setattr("ez_homelab.lab.SETTLE_PAUSES", (0.0,))
+    monkeypatch.setattr("ez_homelab.lab.Homelab", made)
+    there.write(ONE_APP)
+    return face
+
+
+def test_plan_shows_all_and_check_says_so_by_its_status(ez: Face) -> None:
+    shown = ez("plan")
+    assert shown.exit_code == 0
+    assert "+ service     wiki/dokuwiki  create: missing" in shown.stdout
+    assert shown.stderr == ""
+    assert ez("plan", "--check").exit_code == 3
+    assert ez.there.host.orders() == []
+    assert ez("apply", "--yes").exit_code == 0
+    assert ez("plan", "--check").exit_code == 0
+    assert ez("plan").stdout == "Nothing to do: the servers are as the lab file says.\n"
+    assert ez.json("plan") == {
+        "hash": ez.json("plan")["hash"],
+        "actions": [],
+        "held": [],
+        "unknown": [],
+        "warnings": [],
+    }
+
+
+@pytest.mark.parametrize("words", [("plan",), ("plan", "--check"), ("apply", "--yes"), ("status",)])
+def test_a_server_that_cannot_be_reached_is_status_4(ez: Face, words: tuple[str, ...]) -> None:
+    ez.there.host.unreachable = "no route to host"
+    result = ez(*words)
+    assert result.exit_code == 4
+    assert "core could not be reached" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_apply_does_what_it_showed_and_says_where_the_apps_are(ez: Face) -> None:
+    result = ez("apply", "--yes")
+    assert result.exit_code == 0
+    assert "✓ create service wiki/dokuwiki" in result.stderr
+    assert "dokuwiki answers: https://dokuwiki.lab.localhost/" in result.stdout
+    again = ez("apply", "--yes")
+    assert (again.exit_code, again.stderr) == (0, "")
+    assert again.stdout == "Nothing to do: the servers are as the lab file says.\n"
+
+
+def test_apply_as_one_document(ez: Face) -> None:
+    document = ez.json("apply")
+    assert {action["kind"] for action in document["applied"]["actions"]} >= {"service", "network", "file"}
+    assert document["proof"]["holds"] is True
+    assert ez.json("apply")["applied"]["actions"] == []
+
+
+def test_apply_with_nobody_to_ask_changes_nothing(ez: Face) -> None:
+    result = ez("apply", answer="y\n")
+    assert result.exit_code == 2
+    assert "there is nobody to ask" in result.stderr
+    assert ez.there.host.orders() == []
+
+
+def test_apply_tells_every_action_that_failed(ez: Face) -> None:
+    ez.there.host.without = {"dokuwiki/dokuwiki:2026-07-14b", "traefik:v3.7.15"}
+    result = ez("apply", "--yes")
+    assert result.exit_code == 1
+    for name in ez.there.host.without:
+        assert f"the image {name} could not be pulled on core" in result.stderr
+    errors = json.loads(ez("apply", "--json").stdout)["error"]["errors"]
+    assert len(errors) == 2
+
+
+def test_a_proof_that_does_not_hold_after_an_apply_is_a_failure(ez: Face) -> None:
+    ez.proof = Proof((failed("dokuwiki", "answer over HTTPS", "502 at /, expected 200"),))
+    result = ez("apply", "--yes")
+    assert result.exit_code == 1
+    assert "dokuwiki: answer over HTTPS: 502 at /, expected 200" in result.stderr
+
+
+def test_add_and_remove_edit_show_and_apply(ez: Face) -> None:
+    assert ez("apply", "--yes").exit_code == 0
+    added = ez("add", "glances", "--yes")
+    assert added.exit_code == 0
+    assert [line for line in added.stdout.splitlines() if line.startswith("+stacks:") and "glances" in line]
+    assert "+ service     monitoring/glances  create: missing" in added.stdout
+    assert "glances" in ez.there.host.containers
+    document = ez.json("remove", "glances")
+    assert {action["id"] for action in document["applied"]["actions"]} >= {"core:service:monitoring/glances"}
+    assert "glances" not in ez.there.host.containers
+    assert [app["name"] for app in ez.json("status")["apps"]] == ["docker-socket-proxy", "traefik", "dokuwiki"]
+
+
+def test_add_with_nobody_to_ask_changes_nothing(ez: Face) -> None:
+    result = ez("add", "glances")
+    assert result.exit_code == 2
+    assert (ez.there.folder / "homelab.yaml").read_text() == ONE_APP
+
+
+def test_add_of_an_app_that_there_is_not(ez: Face) -> None:
+    result = ez("add", "glance", "--yes")
+    assert result.exit_code == 2
+    assert "did you mean `glances`?" in result.stderr.lower()
+
+
+def test_add_where_the_server_cannot_be_reached_is_status_4(ez: Face) -> None:
+    ez.there.host.unreachable = "no route to host"
+    assert ez("add", "glances", "--yes").exit_code == 4
+
+
+def test_mistakes_in_the_lab_file_with_their_places(ez: Face) -> None:
+    ez.there.write("version: 1\ndomain: lab.localhost\nstacks: {wiki: [dokuwikki]}\ncolour: red\n")
+    for words in (("check",), ("plan",), ("apply", "--yes"), ("down",), ("add", "glances", "--yes")):
+        result = ez(*words)
+        assert result.exit_code == 2
+        assert "homelab.yaml:3:" in result.stderr
+        assert "homelab.yaml:4:1:" in result.stderr
+    assert ez.there.host.operations == []
+
+
+def test_check_looks_at_no_server(ez: Face) -> None:
+    result = ez("check")
+    assert result.stdout == f"{ez.there.folder / 'homelab.yaml'} is fine: 1 apps, 1 addresses.\n"
+    assert ez.json("check")["routes"] == [{"name": "dokuwiki", "address": "https://dokuwiki.lab.localhost/"}]
+    assert ez.there.host.operations == []
+
+
+def test_status_by_table_document_and_exit_status(ez: Face) -> None:
+    before = ez("status")
+    assert before.exit_code == 1
+    ez("apply", "--yes")
+    after = ez("status")
+    assert after.exit_code == 0
+    rows = [line.split() for line in after.stdout.splitlines()]
+    assert rows[0] == ["App", "Stack", "State", "Address", "Evidence"]
+    assert ["dokuwiki", "wiki", "running", "https://dokuwiki.lab.localhost/", "healthy"] in rows
+    assert after.stdout == "".join(f"{line.rstrip()}\n" for line in after.stdout.splitlines())
+
+
+def test_verify_by_table_document_and_exit_status(ez: Face) -> None:
+    held = ez("verify")
+    assert held.exit_code == 0
+    assert held.stdout.splitlines()[1].split() == ["dokuwiki", "answer", "over", "HTTPS", "passed", "200", "at", "/"]
+    ez.proof = Proof((failed("dokuwiki", "answer over HTTPS", "502 at /"),))
+    assert ez("verify").exit_code == 1
+    assert json.loads(ez("verify", "--json").stdout)["holds"] is False
+
+
+def test_down_and_purge(ez: Face) -> None:
+    assert ez("down").stdout == "Nothing was up.\n"
+    ez("apply", "--yes")
+    assert ez("down").stdout == "Down: wiki, core. Data stays.\n"
+    ez("apply", "--yes")
+    refused = ez("down", "--purge", answer="lab.localhost\n")
+    assert refused.exit_code == 2
+    assert "  ! volume dokuwiki-storage with all data in it" in refused.stdout
+    assert ez.there.host.volumes
+    assert json.loads(ez("down", "--purge", "--json").stdout)["error"]["code"] == "usage"
+    purged = ez("down", "--purge", "--yes")
+    assert purged.exit_code == 0
+    assert not ez.there.host.volumes
+    assert not ez.there.host.containers
+    assert ez("down", "--purge", "--yes").stdout == "Nothing was there.\n"
+
+
+def test_logs(ez: Face) -> None:
+    assert ez("logs", "dokuwiki").stdout == "dokuwiki says something\n"
+    assert ez.json("logs", "dokuwiki") == {"app": "dokuwiki", "lines": ["dokuwiki says something"]}
+    missing = ez("logs", "dokuwikki")
+    assert (missing.exit_code, "did you mean dokuwiki?" in missing.stderr) == (2, True)
+
+
+def test_the_lab_certificate_on_standard_output_and_nothing_else(ez: Face) -> None:
+    assert ez("trust", "--print").exit_code == 2
+    ez("apply", "--yes")
+    printed = ez("trust", "--print")
+    assert printed.stdout.startswith("-----BEGIN CERTIFICATE-----\n")
+    assert printed.stdout.endswith("-----END CERTIFICATE-----\n")
+    assert printed.stderr == ""
+
+
+def test_init(ez: Face) -> None:
+    ez.there.folder = ez.there.folder.parent / "new"
+    result = ez("init", "--domain", "home.localhost")
+    assert result.exit_code == 0
+    assert "Next: read homelab.yaml" in result.stdout
+    again = ez("init")
+    assert again.exit_code == 2
+    assert "there is a lab in" in again.stderr
+    wrong = CliRunner().invoke(cli, ["init", "--domain", "not a domain", "--lab", str(ez.there.folder / "x")])
+    assert wrong.exit_code == 2
+
+
+def test_catalog(ez: Face) -> None:
+    assert {"dokuwiki", "glances", "prometheus"} <= {app["id"] for app in ez.json("catalog")["apps"]}
+    assert ez("catalog").stdout.startswith("App")
