@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -146,7 +147,9 @@ def test_a_second_up_and_a_second_apply_find_nothing_to_do(home: RealLab) -> Non
     assert "Nothing to do" in again.stdout
     assert "Before the plan:" not in again.stdout
     assert "build" not in again.stderr
+    started = time.monotonic()
     assert "Nothing to do" in home.ez("apply", "--yes").stdout
+    print(f"unchanged apply: {time.monotonic() - started:.2f} s")  # noqa: T201 - a figure for the log, with pytest -rP
     assert home.document("apply")["applied"]["actions"] == []
     home.ez("plan", "--check")
     assert home.everything() == before
