@@ -1,7 +1,6 @@
 """Pulling from a real registry (Debian's docker-registry), and every way in which it says no.
 
-Only the step that pulls runs here, not a lab with `images: {source: registry}`: its core apps' images are in no registry
-that a test could bring up from packages.
+Only the step that pulls runs here; a whole lab from a registry is the last thing in test_purge.py.
 """
 
 from __future__ import annotations

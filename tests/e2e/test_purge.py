@@ -1,0 +1,103 @@
+"""The end of the session's lab, and another one in its place. The last of all tests of the lab (see conftest.py).
+
+`down --purge` takes everything of ours away, and nothing else. Then a lab whose images come from a registry comes up on
+the same server. The registry is a real one (Debian's docker-registry) and stands in for Docker Hub as the engine's
+mirror; what it holds under upstream's names are the package editions.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from real_lab import DOMAIN, LAB, STATE, listening, wait_for
+
+if TYPE_CHECKING:
+    from real_lab import RealLab
+
+FOREIGN_STACK = "/opt/stacks/mine/compose.yaml"
+REGISTRY = "localhost:5050"
+CONFIGURATION = """\
+version: 0.1
+storage: {filesystem: {rootdirectory: /var/lib/docker-registry}}
+http: {addr: "127.0.0.1:5050"}
+"""
+SERVE = "exec setsid --fork docker-registry serve /root/registry.yml </dev/null >/dev/null 2>&1"
+UPSTREAM = {
+    "docker-socket-proxy": "library/haproxy:3.2.22-alpine",
+    "traefik": "library/traefik:v3.7.15",
+    "echo": "example/echo:1",
+}
+FROM_REGISTRY = f"version: 1\ndomain: {DOMAIN}\nimages: {{source: registry}}\nstacks:\n  tools: [echo]\n"
+RESTART_ENGINE = "kill $(pidof dockerd); while pidof dockerd >/dev/null; do sleep 0.1; done"
+
+
+@pytest.fixture(scope="module")
+def mirror(echo: RealLab) -> None:
+    """A registry on the server that has the images of three apps under upstream's names; the engine asks it first."""
+    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+    echo.server.run(["apt-get", "-q", "install", "-y", "--no-install-recommends", "docker-registry"], env=quiet)
+    echo.server.write("/root/registry.yml", CONFIGURATION)
+    echo.server.run(["sh", "-c", SERVE])
+    wait_for(
+        "the registry answers", lambda: echo.server.run(["curl", "-sf", f"{REGISTRY}/v2/"], check=False).returncode == 0
+    )
+    for app, name in UPSTREAM.items():
+        image = echo.server.docker(["inspect", "--format", "{{.Config.Image}}", app]).stdout.strip()
+        echo.server.docker(["tag", image, f"{REGISTRY}/{name}"])
+        echo.server.docker(["push", "-q", f"{REGISTRY}/{name}"])
+        echo.server.docker(["image", "rm", f"{REGISTRY}/{name}"])
+
+
+def test_purge_lists_what_goes_and_asks(home: RealLab) -> None:
+    before = home.everything()
+    told = home.ez("down", "--purge", status=2)
+    assert "volume dokuwiki-storage with all data in it" in told.stdout
+    assert "folder /opt/stacks/wiki" in told.stdout
+    assert "there is nobody to ask" in told.stderr
+    assert home.everything() == before
+
+
+def test_purge_leaves_what_is_not_ours_and_nothing_else(home: RealLab, echo: RealLab, mirror: None) -> None:
+    image = home.server.docker(["inspect", "--format", "{{.Config.Image}}", "echo"]).stdout.strip()
+    home.server.docker(["tag", image, "somebody/else:1"])
+    home.server.docker(["network", "create", "mine"])
+    home.server.docker(["volume", "create", "mine"])
+    mine = ["run", "-d", "--name", "mine", "--network", "mine", "-v", "mine:/data", "somebody/else:1"]
+    home.server.docker(mine)
+    home.server.write(FOREIGN_STACK, "services: {}\n")
+    container = home.containers()["mine"]
+
+    home.ez("down", "--purge", "--yes")
+    assert home.containers() == {"mine": container}
+    assert home.volumes() == {"mine"}
+    assert home.networks().keys() == {"bridge", "host", "none", "mine"}
+    assert {image.split()[0] for image in home.images()} == {"somebody/else:1"}
+    assert home.server.run(["find", "/opt/stacks", "-type", "f"]).stdout == f"{FOREIGN_STACK}\n"
+    assert home.server.run(["test", "-e", STATE], check=False).returncode == 1
+    assert f"{LAB}/homelab.yaml" in home.files()
+    assert not {"127.0.0.1:80", "127.0.0.1:443"} & listening(home.server)
+    assert home.ez("down", "--purge", "--yes").stdout == "Nothing was there.\n"
+
+
+def test_a_lab_from_a_registry_comes_up_in_its_place(home: RealLab, mirror: None) -> None:
+    home.server.docker(["rm", "-f", "mine"])
+    home.server.docker(["image", "rm", "somebody/else:1"])
+    home.server.write("/etc/docker/daemon.json", f'{{"registry-mirrors": ["http://{REGISTRY}"]}}')
+    home.server.run(["sh", "-c", RESTART_ENGINE])
+    compose = f"{LAB}/catalog/echo/compose.yaml"
+    text = home.server.read(compose).decode()
+    home.server.write(compose, text.replace("example.org/echo:1", f"{REGISTRY}/{UPSTREAM['echo']}"))
+    home.write(FROM_REGISTRY)
+
+    told = home.ez("up", "--yes")
+    assert "+ image traefik:v3.7.15 pull: not on the server" in " ".join(told.stdout.split())
+    assert "package edition" not in told.stdout
+    assert {image.split()[0] for image in home.images()} == {
+        "haproxy:3.2.22-alpine",
+        "traefik:v3.7.15",
+        f"{REGISTRY}/example/echo:1",
+    }
+    assert "GET /" in home.curl(f"https://echo.{DOMAIN}/", "--insecure").stdout
+    assert home.document("verify")["holds"]
+    assert home.document("plan")["actions"] == []
