@@ -33,7 +33,7 @@ class EditForm(HTMLParser):
 
 
 def write_page(lab: RealLab, text: str) -> None:
-    """Write it through the wiki's own editor, as a browser does: open the form, send it back with all its hidden fields."""
+    """Write it through the wiki's own editor, as a browser does: open the form, send all of it back."""
     session = ("-b", JAR, "-c", JAR, "-L", "--fail")
     form = EditForm(lab.curl(f"{PAGE}&do=edit", *session).stdout)
     assert "sectok" in form.fields
