@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 from ez_homelab.observe.observed import Unknown
 from ez_homelab.verify.proof import Check, Proof, failed
 from ez_homelab.verify.routes import prove_route
-from ez_homelab.verify.server import prove_certificate, prove_listening, prove_routers, prove_undeclared_name
+from ez_homelab.verify.server import (
+    prove_certificate,
+    prove_listening,
+    prove_no_docker_api,
+    prove_routers,
+    prove_undeclared_name,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,5 +60,7 @@ async def _verify_server(
             *(prove_route(route, dial, address) for route in routes),
             prove_undeclared_name(desired.domain, dial),
             prove_routers(host, routes),
+            prove_no_docker_api(host),
         )
-    return [*(check for rows in answers[:-2] for check in rows), *checks, *answers[-2], *answers[-1]]
+    of_routes, of_server = answers[: len(routes)], answers[len(routes) :]
+    return [check for rows in (*of_routes, checks, *of_server) for check in rows]

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from ez_homelab.hosts import Command
+from ez_homelab.observe.listeners import parse_listeners
 from ez_homelab.tls.certificate import CertificateFacts
 from ez_homelab.verify.proof import Check, failed, judged, passed
 
@@ -25,6 +26,8 @@ ASK_ROUTERS = Command(
     changes=False,
     timeout=30,
 )
+
+ASK_LISTENERS = Command(("ss", "-H", "-l", "-t", "-n", "-p"), changes=False, timeout=30)
 
 
 def prove_certificate(found: ObservedServer) -> Check:
@@ -59,6 +62,21 @@ def prove_listening(server: DesiredServer, found: ObservedServer) -> Iterator[Ch
         if container.published and not container.fingerprint:
             ports = ", ".join(map(str, container.published))
             yield Check("lab", claim, "note", f"{container.name}, not of this lab, publishes {ports}")
+
+
+async def prove_no_docker_api(host: Host) -> list[Check]:
+    """That Docker's engine listens on no network: whoever reaches its API is root on the server."""
+    completed = await host.run(ASK_LISTENERS)
+    if not completed.ok:
+        return [failed("lab", "no Docker API on a network", f"could not look: {completed.last_line}")]
+    return [judge_listeners(completed.stdout)]
+
+
+def judge_listeners(output: str) -> Check:
+    """The row for what `ss -Hltnp` prints."""
+    engines = [listener.evidence for listener in parse_listeners(output) if listener.program == "dockerd"]
+    evidence = "; ".join(engines) or "the engine answers on its own socket file only"
+    return judged("lab", "no Docker API on a network", not engines, evidence)
 
 
 async def prove_routers(host: Host, routes: Iterable[Route]) -> list[Check]:

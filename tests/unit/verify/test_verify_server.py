@@ -16,7 +16,15 @@ from ez_homelab.testing.make_lab import NOW, desired_of, make_lab, observed_as
 from ez_homelab.tls.certificate import DamagedCertificate
 from ez_homelab.verify import Proof, verify_lab
 from ez_homelab.verify.proof import failed, passed
-from ez_homelab.verify.server import ASK_ROUTERS, judge_routers, prove_certificate, prove_listening, prove_routers
+from ez_homelab.verify.server import (
+    ASK_ROUTERS,
+    judge_listeners,
+    judge_routers,
+    prove_certificate,
+    prove_listening,
+    prove_no_docker_api,
+    prove_routers,
+)
 
 DESIRED = desired_of(make_lab())
 FOUND = observed_as(DESIRED)["core"]
@@ -167,3 +175,18 @@ def test_a_proof_of_nothing_does_not_hold() -> None:
     assert not proof.holds
     assert proof.of("wiki") == proof.about({"wiki"}).checks == proof.checks[:1]
     assert proof.to_dict()["holds"] is False
+
+
+def test_an_engine_that_listens_on_a_network_is_a_failure() -> None:
+    alone = 'LISTEN 0 4096 127.0.0.1:443 0.0.0.0:* users:(("docker-proxy",pid=9,fd=4))\n'
+    open_to_all = 'LISTEN 0 4096 *:2375 *:* users:(("dockerd",pid=7,fd=5))\n'
+    assert judge_listeners(alone).state == "passed"
+    seen = judge_listeners(alone + open_to_all)
+    assert seen.state == "failed"
+    assert seen.evidence.startswith("*:2375")
+
+
+async def test_listeners_that_could_not_be_looked_at_are_no_proof() -> None:
+    (row,) = await prove_no_docker_api(FakeHost("core"))
+    assert row.state == "failed"
+    assert "could not look" in row.evidence

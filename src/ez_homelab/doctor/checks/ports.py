@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ez_homelab.doctor.finding import CouldNotLook, Finding, Subject
+from ez_homelab.observe.listeners import parse_listeners
 from ez_homelab.prerequisites.survey import looking
 from ez_homelab.render.desired import FINGERPRINT_LABEL
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ez_homelab.hosts.protocol import Command, Completed
+    from ez_homelab.observe.listeners import Listener
 
 EVERYWHERE = {"0.0.0.0", "*", "::", "[::]"}  # noqa: S104 - compared with, never bound
 DOCKER_PROXY = "docker-proxy"
@@ -67,27 +69,24 @@ def _meets(held: str, wanted: str) -> bool:
 
 
 def _listening(output: str) -> list[Holder]:
-    """From `ss -Hltnp`. `*` is both families; `[::]` is IPv6 alone, which takes nothing from an IPv4 address."""
-    holders = []
-    for line in output.splitlines():
-        fields = line.split(None, 5)
-        address, _, port = fields[3].rpartition(":") if len(fields) > 3 else ("", "", "")
-        if not port.isdecimal():
-            continue
-        program = re.search(r'\(\("([^"]*)",pid=(\d+)', line)
-        address = address.removeprefix("[::ffff:").removesuffix("]") if address.startswith("[::ffff:") else address
-        name = program[1] if program else "a program that only root can see"
-        holders.append(Holder(address, int(port), name, _stop_program(program), " ".join(fields[3:4] + fields[5:])))
-    return holders
+    return [
+        Holder(
+            listener.address,
+            listener.port,
+            listener.program or "a program that only root can see",
+            _stop_program(listener),
+            listener.evidence,
+        )
+        for listener in parse_listeners(output)
+    ]
 
 
-def _stop_program(program: re.Match[str] | None) -> str:
-    if program is None:
+def _stop_program(listener: Listener) -> str:
+    if not listener.program:
         return "run this as root to learn its name: sudo ./ez-homelab.sh doctor"
-    name, pid = program[1], program[2]
-    if name in SERVICES:
-        return f"stop it and keep it stopped: systemctl disable --now {name}"
-    return f"stop it (process {pid}), and see that it is not started again at boot"
+    if listener.program in SERVICES:
+        return f"stop it and keep it stopped: systemctl disable --now {listener.program}"
+    return f"stop it (process {listener.pid}), and see that it is not started again at boot"
 
 
 def _published(output: str) -> tuple[list[Holder], set[tuple[int, str]]]:
