@@ -63,8 +63,8 @@ CASES: dict[str, tuple[ObservedServer, list[str]]] = {
     "image from packages before, from a registry now": (
         described("dokuwiki", fingerprint="before", image="ez-homelab/dokuwiki:1"),
         [
-            f"! service wiki/dokuwiki recreate: image source ez-homelab/dokuwiki:1 -> {WIKI.image}; the other version"
-            " may not read its data (down about 17 s)"
+            (f"! service wiki/dokuwiki recreate: image source ez-homelab/dokuwiki:1 -> {WIKI.image}; the other version"
+            " may not read its data (down about 17 s)")
         ],
     ),
     "made for another stack": (
