@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ez_homelab.errors import EzError, FaultyFileError
+from ez_homelab.errors import EzError, FaultyFileError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -76,6 +76,15 @@ def open_lab(folder: Path | None, *, progress: bool = False) -> Homelab:
 
         return Homelab(find_lab_folder(folder), progress=Steps(), command=_command_line())
     return Homelab(find_lab_folder(folder), progress=Silent(), command=_command_line())
+
+
+def require_yes(*, yes: bool, as_json: bool) -> None:
+    """Raises `UsageError` where a command that changes things can ask nobody, because it prints one JSON document."""
+    if as_json and not yes:
+        raise UsageError(
+            "with --json nobody is asked, so what is to be changed has to be approved beforehand",
+            fix="look at `ez-homelab plan`, then add --yes",
+        )
 
 
 def print_json(document: object) -> None:

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ez_homelab.catalog.base import parse_size
+from ez_homelab.config.model import Limits as LabLimits
 from ez_homelab.render import traefik
 from ez_homelab.render.desired import FINGERPRINT_LABEL, DesiredService
 from ez_homelab.render.merge import merged_service
@@ -32,6 +33,8 @@ DEFAULT_STOP_SECONDS = 10
 
 SPARE_SECONDS = 30.0
 """What a slow machine gets on top of the time that an app's own health figures allow for its start."""
+
+NO_LIMITS = LabLimits()
 
 _VARIABLE = re.compile(r"(?<!\$)\$\{?([A-Za-z_][A-Za-z0-9_]*)")
 
@@ -174,7 +177,8 @@ class ServiceWriter:
         return {**self._source.environment, **(own if self._is_main else {})}
 
     def _bounds(self) -> dict[str, Any]:
-        limits, wished = self._limits, self._instance.settings.limits
+        # What a person writes about an app is meant for the container that stands for it, as its environment is.
+        limits, wished = self._limits, self._instance.settings.limits if self._is_main else NO_LIMITS
         cpus = float(wished.cpus) if wished.cpus else limits.cpu.limit
         memory = int(parse_size(wished.memory.upper())) if wished.memory else limits.memory.limit
         return {

@@ -91,10 +91,10 @@ def test_apply_does_what_it_showed_and_says_where_the_apps_are(ez: Face) -> None
 
 
 def test_apply_as_one_document(ez: Face) -> None:
-    document = ez.json("apply")
+    document = ez.json("apply", "--yes")
     assert {action["kind"] for action in document["applied"]["actions"]} >= {"service", "network", "file"}
     assert document["proof"]["holds"] is True
-    assert ez.json("apply")["applied"]["actions"] == []
+    assert ez.json("apply", "--yes")["applied"]["actions"] == []
 
 
 def test_apply_with_nobody_to_ask_changes_nothing(ez: Face) -> None:
@@ -110,7 +110,7 @@ def test_apply_tells_every_action_that_failed(ez: Face) -> None:
     assert result.exit_code == 1
     for name in ez.there.host.without:
         assert f"the image {name} could not be pulled on core" in result.stderr
-    errors = json.loads(ez("apply", "--json").stdout)["error"]["errors"]
+    errors = json.loads(ez("apply", "--yes", "--json").stdout)["error"]["errors"]
     assert len(errors) == 2
 
 
@@ -128,7 +128,7 @@ def test_add_and_remove_edit_show_and_apply(ez: Face) -> None:
     assert [line for line in added.stdout.splitlines() if line.startswith("+stacks:") and "glances" in line]
     assert "+ service     monitoring/glances  create: missing" in added.stdout
     assert "glances" in ez.there.host.containers
-    document = ez.json("remove", "glances")
+    document = ez.json("remove", "glances", "--yes")
     assert {action["id"] for action in document["applied"]["actions"]} >= {"core:service:monitoring/glances"}
     assert "glances" not in ez.there.host.containers
     assert [app["name"] for app in ez.json("status")["apps"]] == ["docker-socket-proxy", "traefik", "dokuwiki"]
@@ -237,3 +237,13 @@ def test_init(ez: Face) -> None:
 def test_catalog(ez: Face) -> None:
     assert {"dokuwiki", "glances", "prometheus"} <= {app["id"] for app in ez.json("catalog")["apps"]}
     assert ez("catalog").stdout.startswith("App")
+
+
+@pytest.mark.parametrize("words", [("apply",), ("add", "dokuwiki", "--name", "notes"), ("remove", "glances")])
+def test_json_asks_nobody_and_so_needs_a_yes(ez: Face, words: tuple[str, ...]) -> None:
+    before = (ez.there.folder / "homelab.yaml").read_text()
+    result = ez(*words, "--json")
+    assert result.exit_code == 2
+    assert json.loads(result.stdout)["error"]["fix"] == "look at `ez-homelab plan`, then add --yes"
+    assert (ez.there.folder / "homelab.yaml").read_text() == before
+    assert not ez.there.host.containers

@@ -131,7 +131,9 @@ def test_plan_of_a_service_that_a_person_stopped(ask: Callable[..., Any], server
 
 
 @pytest.mark.parametrize(
-    "arguments", [("apply",), ("add", "dokuwiki", "--name", "notes"), ("remove", "glances")], ids=lambda words: words[0]
+    "arguments",
+    [("apply", "--yes"), ("add", "dokuwiki", "--name", "notes", "--yes"), ("remove", "glances", "--yes")],
+    ids=lambda words: words[0],
 )
 def test_document_of_a_change(
     arguments: tuple[str, ...], ask: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
@@ -193,7 +195,7 @@ def test_error_of_an_apply(ask: Callable[..., Any], server: FakeHost, monkeypatc
         )
 
     monkeypatch.setattr(Homelab, "apply", fails)
-    printed = ask("apply")
+    printed = ask("apply", "--yes")
     errors = printed["error"].pop("errors")
     assert set(errors[0]) == {key.removeprefix("error.") for key in ERROR if key != "error"}
     assert matched(ERROR, printed) == set(ERROR)

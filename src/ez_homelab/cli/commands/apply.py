@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ez_homelab.cli.face import json_option, lab_option, open_lab, print_json, run, told, yes_option
+from ez_homelab.cli.face import json_option, lab_option, open_lab, print_json, require_yes, run, told, yes_option
 from ez_homelab.errors import EXIT_UNREACHABLE, ProofError
 
 if TYPE_CHECKING:
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 @told
 def apply_command(lab_folder: Path | None, as_json: bool, yes: bool, start_held: bool, take_over: bool) -> None:
     """Make the servers match the lab file: show the plan, ask, do it, look again."""
+    require_yes(yes=yes, as_json=as_json)
     lab = replace(open_lab(lab_folder, progress=not as_json), take_over=take_over)
-    plan, proof = run(_apply(lab, yes=yes or as_json, start_held=start_held, quiet=as_json))
+    plan, proof = run(_apply(lab, yes=yes, start_held=start_held, quiet=as_json))
     if as_json:
         print_json(
             {"applied": plan.to_dict() if plan is not None else None, "proof": proof.to_dict() if proof else None}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ez_homelab.cli.face import json_option, lab_option, open_lab, print_json, run, told, yes_option
+from ez_homelab.cli.face import json_option, lab_option, open_lab, print_json, require_yes, run, told, yes_option
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +24,7 @@ def down_command(lab_folder: Path | None, as_json: bool, yes: bool, purge: bool)
     """Stop every app. Data stays: `ez-homelab up` or `apply` brings everything back."""
     lab = open_lab(lab_folder, progress=not as_json)
     if purge:
+        require_yes(yes=yes, as_json=as_json)
         _purge(lab, as_json=as_json, yes=yes)
         return
     stacks = run(lab.down())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ez_homelab.cli.complete import complete_catalog, complete_lab
-from ez_homelab.cli.face import json_option, lab_option, open_lab, print_json, run, told, yes_option
+from ez_homelab.cli.face import json_option, lab_option, open_lab, print_json, require_yes, run, told, yes_option
 from ez_homelab.errors import EXIT_UNREACHABLE
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def add_command(
     app: str, lab_folder: Path | None, as_json: bool, yes: bool, stack: str | None, name: str | None
 ) -> None:
     """Add an app to the lab: edit homelab.yaml (comments stay), show the plan, ask, apply."""
+    require_yes(yes=yes, as_json=as_json)
     lab = open_lab(lab_folder, progress=not as_json)
     _carry_out(*lab.adding(app, stack=stack, name=name), as_json=as_json, yes=yes)
 
@@ -44,6 +45,7 @@ def add_command(
 @told
 def remove_command(name: str, lab_folder: Path | None, as_json: bool, yes: bool) -> None:
     """Take an app out of the lab: edit homelab.yaml, show the plan, ask, apply. Its data stays on the server."""
+    require_yes(yes=yes, as_json=as_json)
     lab = open_lab(lab_folder, progress=not as_json)
     _carry_out(*lab.removing(name), as_json=as_json, yes=yes)
 
@@ -55,7 +57,7 @@ def _carry_out(edit: Edit, after: Homelab, *, as_json: bool, yes: bool) -> None:
     if not as_json:
         click.echo(edit.diff())
         show_plan(plan)
-    if not confirm("Do this?", yes=yes or as_json):
+    if not confirm("Do this?", yes=yes):
         click.echo("Nothing was changed.", err=True)
         return
     edit.write()

@@ -12,6 +12,7 @@ below it; the server's process 1 moves there by itself (boot.sh).
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,10 +93,20 @@ class FleetGroups:
                 found |= _processes(group)
         return found
 
+    def thaw(self, member: str | None = None) -> None:
+        """Let everything that is frozen go on (a paused container is): a frozen process does not even die."""
+        for folder in self._folders():
+            for group in _below(folder / member if member else folder):
+                for name, value in (("freezer.state", "THAWED"), ("cgroup.freeze", "0")):
+                    # Not of this version of control groups, or gone meanwhile: nothing to let go on.
+                    with suppress(OSError), (group / name).open("r+", encoding="ascii") as file:
+                        file.write(value)
+
     def kill_all(self, member: str | None = None, *, seconds: float = 20) -> None:
         """End every process of the member or the fleet; raises `CommandError` where some do not end in time."""
 
         def gone() -> bool:
+            self.thaw(member)
             left = self.pids(member)
             for pid in left:
                 kill(pid)

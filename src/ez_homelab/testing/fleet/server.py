@@ -106,6 +106,7 @@ class Server:
         What its programs had written but not flushed is kept, since the machine's own kernel goes on: unlike a real
         power cut, this loses nothing that a program handed to the kernel.
         """
+        self._fleet.groups.thaw(self.name)
         if self._state.init is not None:
             self._state.init.end()
         for forwarder in self._state.forwarders.values():
