@@ -1,23 +1,18 @@
-"""Pulling on a host in memory, and asking a web server of this machine whether it is a registry."""
+"""Asking a web server of this machine whether it is a registry."""
 
 from __future__ import annotations
 
 import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from ez_homelab.errors import CommandError
-from ez_homelab.images.registry import pull, registry_answers
-from ez_homelab.testing.fake_host import FakeHost
+from ez_homelab.images.registry import registry_answers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-OUTPUTS = Path(__file__).parent / "outputs"
 
 
 @pytest.fixture
@@ -50,19 +45,3 @@ async def test_no_registry_is_no_answer() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         assert await registry_answers(f"http://127.0.0.1:{unused.getsockname()[1]}/v2/") is False
-
-
-async def test_a_pull_tells_every_line() -> None:
-    host, said = FakeHost(), []
-    host.answer(("docker", "pull", "traefik:v3"), stdout="v3: Pulling from library/traefik\nDigest: sha256:1\n")
-    await pull(host, "traefik:v3", said.append)
-    assert said == ["v3: Pulling from library/traefik", "Digest: sha256:1"]
-
-
-async def test_a_failed_pull_names_the_cause() -> None:
-    host = FakeHost()
-    host.answer(("docker", "pull", "a/b:1"), status=1, stderr=(OUTPUTS / "pull-rate-limit.txt").read_text())
-    with pytest.raises(CommandError, match="a/b:1") as caught:
-        await pull(host, "a/b:1", lambda _: None)
-    assert "toomanyrequests" in caught.value.evidence
-    assert "docker login" in caught.value.fix
