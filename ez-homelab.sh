@@ -67,9 +67,10 @@ hand_over_when_ready() {
 }
 
 # --- Python 3.11 or newer, and the certificate store ------------------------------------------------------------------
-find_python() { # the environment's own first: with another one uv would make the environment anew
+find_python() { # first the one the environment was made with: with another one uv would make it anew
     local candidate
-    for candidate in "$venv/bin/python" python3 python3.{14,13,12,11}; do
+    candidate=$("$venv/bin/python" -c 'import sys; print(sys._base_executable)' 2>/dev/null) || candidate=python3
+    for candidate in "$candidate" python3 python3.{14,13,12,11}; do
         "$candidate" -c 'import ensurepip, ssl, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue
         command -v -- "$candidate"
         return
