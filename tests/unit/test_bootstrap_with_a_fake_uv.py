@@ -247,9 +247,8 @@ def test_every_download_of_the_bootstrap_is_pinned_by_digest() -> None:
 def test_an_environment_is_brought_up_to_date_with_the_python_it_was_made_with(checkout: Checkout) -> None:
     """With another Python, uv would make it anew and with that lose what else was installed in it."""
     made_with = checkout.folder / "made-with"
-    made_with.write_text(
-        f'#!/bin/sh\n[ "$1" = -c ] && case $2 in *_base_executable*) echo {made_with}; exit;; esac\nexec {sys.executable} "$@"\n'
-    )
+    names_itself = f"case $2 in *_base_executable*) echo '{made_with}'; exit;; esac"
+    made_with.write_text(f'#!/bin/sh\n{names_itself}\nexec {sys.executable} "$@"\n')
     made_with.chmod(0o755)
     (checkout.venv / "bin").mkdir(parents=True)
     (checkout.venv / "bin/python").symlink_to(made_with)
