@@ -31,11 +31,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.e2e)
             if reason:
                 item.add_marker(pytest.mark.skip(reason=reason))
-    # What takes the session's lab away for good comes last; all tests of the lab share one worker of pytest-xdist.
-    items.sort(key=lambda item: item.path == _HERE / "test_purge.py")
+    # First what is said of the lab as it came up, last what takes it away.
+    places = {_HERE / "test_up.py": -1, _HERE / "test_purge.py": 1}
+    items.sort(key=lambda item: places.get(item.path, 0))
     for item in items:
-        if "home" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("home"))
+        # With pytest-xdist (--dist loadgroup): one worker for the lab, another for what needs servers of its own.
+        group = "home" if "home" in getattr(item, "fixturenames", ()) else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")

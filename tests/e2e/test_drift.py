@@ -89,7 +89,7 @@ def test_what_a_person_stopped_is_shown_and_left_alone(lab: RealLab) -> None:
 
 def test_an_app_that_crashes_fails_the_apply_and_is_told_until_it_is_mended(lab: RealLab) -> None:
     lab.server.write(f"{LAB}/overrides/echo.yaml", BROKEN)
-    error = lab.document("apply", status=1)["error"]
+    error = lab.document("apply", "--yes", status=1)["error"]
     assert error["code"] == "apply-failed"
     assert "tools/echo did not become healthy" in error["what"]
     assert error["fix"] == "ez-homelab logs echo"

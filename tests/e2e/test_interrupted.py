@@ -97,7 +97,7 @@ def test_of_two_runs_at_once_one_is_told_who_holds_the_lock(lab: RealLab) -> Non
         wait_for(
             "the first run is under way", lambda: lab.server.run(["test", "-e", MARK], check=False).returncode == 0
         )
-        error = lab.document("apply", status=1)["error"]
+        error = lab.document("apply", "--yes", status=1)["error"]
         assert error["code"] == "locked"
         assert "ez-homelab apply --yes" in error["evidence"]
         assert "root" in error["evidence"]

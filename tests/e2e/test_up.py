@@ -150,6 +150,6 @@ def test_a_second_up_and_a_second_apply_find_nothing_to_do(home: RealLab) -> Non
     started = time.monotonic()
     assert "Nothing to do" in home.ez("apply", "--yes").stdout
     print(f"unchanged apply: {time.monotonic() - started:.2f} s")  # noqa: T201 - a figure for the log, with pytest -rP
-    assert home.document("apply")["applied"]["actions"] == []
+    assert home.document("apply", "--yes")["applied"]["actions"] == []
     home.ez("plan", "--check")
     assert home.everything() == before
