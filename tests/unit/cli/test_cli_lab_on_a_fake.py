@@ -11,10 +11,13 @@ from click.testing import CliRunner, Result
 
 from ez_homelab.cli.app import cli
 from ez_homelab.lab import Homelab
+from ez_homelab.testing.fake_host import FakeHost
 from ez_homelab.verify import Proof
 from ez_homelab.verify.proof import failed, passed
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from engine_in_memory import LabOnFakeServer
 
 ONE_APP = "version: 1\ndomain: lab.localhost\nstacks: {wiki: [dokuwiki]}\n"
@@ -247,3 +250,12 @@ def test_json_asks_nobody_and_so_needs_a_yes(ez: Face, words: tuple[str, ...]) -
     assert json.loads(result.stdout)["error"]["fix"] == "look at `ez-homelab plan`, then add --yes"
     assert (ez.there.folder / "homelab.yaml").read_text() == before
     assert not ez.there.host.containers
+
+
+def test_doctor_needs_no_lab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("ez_homelab.lab.Homelab", partial(Homelab, make_host=FakeHost))
+    nowhere = tmp_path / "no-lab-here"
+    result = CliRunner().invoke(cli, ["doctor", "--json", "--lab", str(nowhere)], prog_name="ez-homelab")
+    assert result.exit_code == 1, result.output
+    assert "docker-missing" in {finding["code"] for finding in json.loads(result.stdout)["findings"]}
+    assert not nowhere.exists()

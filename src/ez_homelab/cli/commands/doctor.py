@@ -25,7 +25,11 @@ COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 @told
 def doctor_command(lab_folder: Path | None, as_json: bool) -> None:
     """Find what is wrong or soon will be, worst first: its cause and one fix. Works before the first `up` as well."""
-    findings = run(open_lab(lab_folder).doctor())
+    lab = open_lab(lab_folder)
+    if not lab.exists:
+        # What a starter lab would need: the question before the first `up`.
+        lab = lab.prospective("lab.localhost", "registry")
+    findings = run(lab.doctor())
     if as_json:
         print_json({"findings": [finding.to_dict() for finding in findings]})
     else:
