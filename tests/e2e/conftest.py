@@ -24,6 +24,7 @@ class NewServer(Protocol):
     def __call__(self, name: str = "", *, suite: str | None = None, packages: Sequence[str] = ()) -> Server: ...
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in its own hook of this name
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     reason = why_no_fleet()
     for item in items:
