@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _HERE = Path(__file__).parent
+SERVERS_OF_THEIR_OWN = frozenset(
+    {"test_browser_trust.py", "test_fleet.py", "test_refusals.py", "test_registry_pull.py", "test_trixie.py"}
+)
 
 
 class NewServer(Protocol):
@@ -24,7 +27,6 @@ class NewServer(Protocol):
     def __call__(self, name: str = "", *, suite: str | None = None, packages: Sequence[str] = ()) -> Server: ...
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in its own hook of this name
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     reason = why_no_fleet()
     for item in items:
@@ -35,10 +37,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # First what is said of the lab as it came up, last what takes it away.
     places = {_HERE / "test_up.py": -1, _HERE / "test_purge.py": 1}
     items.sort(key=lambda item: places.get(item.path, 0))
-    for item in items:
-        # With pytest-xdist (--dist loadgroup): one worker for the lab, another for what needs servers of its own.
-        group = "home" if "home" in getattr(item, "fixturenames", ()) else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(group))
+
+
+class OneLab(LoadScopeScheduling):
+    """One worker has the session's lab and all tests of it, in their order; another has what makes its own servers.
+
+    Not pytest-xdist's own `loadgroup`: it marks the groups in a place where pytest 9 no longer looks.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0].rpartition("/")[2]
+        return file if file in SERVERS_OF_THEIR_OWN else "the lab"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> OneLab:
+    return OneLab(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -44,9 +44,7 @@ def checks(*, fast: bool, pytest_arguments: tuple[str, ...] = ()) -> Iterator[Ch
     pytest = (sys.executable, "-m", "pytest", "-q")
     yield Check("unit tests", (*pytest, "-n", "2", "tests/unit", "tests/hosts", "tests/golden", *pytest_arguments))
     if not fast:
-        # One worker for all that shares the lab of the session, in a fixed order, another for what has its own servers.
-        spread = ("-n", "2", "--dist", "loadgroup")
-        yield Check("end-to-end tests", (*pytest, *spread, "--durations=15", "tests/e2e", *pytest_arguments))
+        yield Check("end-to-end tests", (*pytest, "-n", "2", "--durations=15", "tests/e2e", *pytest_arguments))
 
 
 def require_checkout() -> None:
