@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 from real_lab import LAB, SOURCES, RealLab, up_from_nothing
+from xdist.scheduler import LoadScopeScheduling
 
 from ez_homelab.testing.fleet import Fleet, Server, why_no_fleet
 
