@@ -10,6 +10,7 @@ from ez_homelab.errors import HealthError
 from ez_homelab.hosts import Command, run_checked
 from ez_homelab.observe import docker
 from ez_homelab.observe.observed import CRASHES
+from ez_homelab.render.desired import STACKS_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,7 +62,7 @@ async def _make_way(host: Host, action: Action, container: str) -> None:
 async def compose(host: Host, stack: str, *arguments: str, what: str, say: Callable[[str], None] | None = None) -> None:
     """`docker compose` in the stack's folder. Raises `CommandError` with `what` and the last line it said."""
     # Plain progress: Compose would otherwise paint a moving screen into the lines that we pass on.
-    order = Command(("docker", "compose", "--progress", "plain", *arguments), f"/opt/stacks/{stack}", timeout=600)
+    order = Command(("docker", "compose", "--progress", "plain", *arguments), f"{STACKS_FOLDER}/{stack}", timeout=600)
     await run_checked(host, order, what=what, on_line=say)
 
 

@@ -11,6 +11,7 @@ from ez_homelab.hosts import Command, run_checked
 from ez_homelab.images.build import build_base, build_edition
 from ez_homelab.images.editions import BASE_TAG
 from ez_homelab.images.registry import pull
+from ez_homelab.observe.look import AUTHORITY_CERTIFICATE
 from ez_homelab.render.desired import MANAGED_LABEL, STATE_FOLDER
 from ez_homelab.tls.authority import create_authority, load_authority
 from ez_homelab.tls.certificate import CertificateSpec, issue
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from ez_homelab.plan.action import Action, Kind
     from ez_homelab.render.desired import DesiredServer
 
-AUTHORITY_CERTIFICATE = f"{STATE_FOLDER}/tls/ca.crt"
 AUTHORITY_KEY = f"{STATE_FOLDER}/tls/ca.key"
 
 

@@ -199,9 +199,3 @@ def _file_problem(path: Path, count: int) -> str:
     if path.is_file() and path.stat().st_size > MAX_FILE_BYTES:
         return f"is larger than {MAX_FILE_BYTES:,} bytes"
     return f"more than {MAX_FILES} files in an app" if count >= MAX_FILES else ""
-
-
-def shipped_apps() -> Mapping[str, App]:
-    """All apps that come with EZ-Homelab; for tools that need every one of them."""
-    catalog = Catalog.shipped()
-    return {app_id: catalog.app(app_id) for app_id in catalog.ids()}

@@ -45,11 +45,6 @@ class ConfigFile(Model):
         return self.source.endswith("/")
 
     @property
-    def is_template(self) -> bool:
-        """Whether the source is rendered with jinja2."""
-        return self.source.endswith(".j2")
-
-    @property
     def mounted_as(self) -> str:
         """The name that compose.yaml uses after `./files/`."""
         return self.source.rstrip("/").removesuffix(".j2")

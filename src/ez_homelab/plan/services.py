@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ez_homelab.plan.action import Action, Held
-from ez_homelab.render.desired import EDITIONS
+from ez_homelab.render.desired import EDITIONS, STACKS_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -165,7 +165,7 @@ def _concerns(action: Action, service: DesiredService) -> bool:
         case "volume":
             return action.name in service.volumes
         case "file":
-            return action.name.startswith(f"/opt/stacks/{service.stack}/")
+            return action.name.startswith(f"{STACKS_FOLDER}/{service.stack}/")
         case _:
             # The certificate lies in the folder that the reverse proxy watches; the proxy publishes the ports.
             return bool(service.published)
