@@ -1,0 +1,1 @@
+"""Takes known secret values out of everything that is printed, logged or stored."""
