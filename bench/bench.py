@@ -28,7 +28,7 @@ from ez_homelab.testing.make_lab import make_lab, observed_as
 lab = make_lab(servers=50, apps=1000)
 find_app = Catalog.shipped().app
 started = time.perf_counter()
-desired = render(lab, find_app, {})  # reads the catalog's apps, as every command does once
+desired = render(lab, find_app)  # reads the catalog's apps, as every command does once
 rendered = time.perf_counter()
 observed = observed_as(desired)
 looked = time.perf_counter()

@@ -102,25 +102,25 @@ class Homelab:
         return load_lab(self.folder, self.catalog.ids())
 
     @cached_property
-    def editions(self) -> Mapping[str, PackageEdition]:
-        """The package editions that the lab's apps run as, by app; empty where images come from a registry."""
+    def editions(self) -> Mapping[str, Mapping[str, PackageEdition]]:
+        """The package editions that the lab's apps run as, by app and service; empty where images are pulled."""
         from ez_homelab.config.rules import CORE_APPS
 
         if self.lab.images.source == "registry":
             return {}
         wanted = dict.fromkeys([*CORE_APPS, *(instance.app for instance in self.lab.instances)])
-        return {app: self._edition(app) for app in wanted}
+        return {app: self._editions_of(app) for app in wanted}
 
     @cached_property
     def desired(self) -> Desired:
         """Everything every server should have."""
         from ez_homelab.config.overrides import load_overrides
-        from ez_homelab.render import render
+        from ez_homelab.render import Given, render
 
         services = {item.name: tuple(self.catalog.app(item.app).compose.services) for item in self.lab.instances}
-        tags = {app: edition.tag for app, edition in self.editions.items()}
+        tags = {app: {name: edition.tag for name, edition in parts.items()} for app, parts in self.editions.items()}
         overrides = load_overrides(self.folder, services.keys(), services)
-        return render(self.lab, self.catalog.app, tags, overrides)
+        return render(self.lab, self.catalog.app, Given(tags, overrides))
 
     @cached_property
     def hosts(self) -> Mapping[str, Host]:
@@ -153,7 +153,7 @@ class Homelab:
         from ez_homelab.apply.run import Apply
         from ez_homelab.apply.work import ServerWork
 
-        by_tag = {edition.tag: edition for edition in self.editions.values()}
+        by_tag = self._editions_by_tag
         servers = self.desired.servers.items()
         works = {name: ServerWork(self.hosts[name], server, self.lab.domain, by_tag) for name, server in servers}
         apply = Apply(
@@ -333,7 +333,7 @@ class Homelab:
         from ez_homelab.errors import CommandError
         from ez_homelab.images.build import present
 
-        tags = {edition.tag for edition in self.editions.values()}
+        tags = self._editions_by_tag.keys()
         try:
             return await present(self.core, tags) != tags
         except CommandError:
@@ -369,18 +369,21 @@ class Homelab:
                 fix=f"use --lab {lab}; or let this one take its place: ez-homelab apply --take-over",
             )
 
-    def _edition(self, app_id: str) -> PackageEdition:
-        from ez_homelab.images.editions import load_edition
+    @property
+    def _editions_by_tag(self) -> Mapping[str, PackageEdition]:
+        return {edition.tag: edition for parts in self.editions.values() for edition in parts.values()}
+
+    def _editions_of(self, app_id: str) -> Mapping[str, PackageEdition]:
+        from ez_homelab.images.editions import load_editions
 
         app = self.catalog.app(app_id)
-        edition = app.manifest.edition
-        if app.image_folder is None or edition is None:
+        if app.manifest.edition is None:
             raise UsageError(
                 f"the app {app_id} has no package edition, and the lab takes its images from packages",
                 cause="homelab.yaml says `images: {source: packages}`",
                 fix=f"remove {app_id} from homelab.yaml, or take images from a registry",
             )
-        return load_edition(app_id, edition.image_version or app.manifest.version, app.image_folder)
+        return load_editions(app)
 
     def _journal(self) -> Journal:
         from ez_homelab.apply.journal import Journal

@@ -18,7 +18,8 @@ from ez_homelab.config.overrides import load_overrides
 from ez_homelab.images.editions import BASE_TAG
 from ez_homelab.lab import Homelab
 from ez_homelab.plan import make_plan
-from ez_homelab.render import render
+from ez_homelab.render import Given, render
+from ez_homelab.secrets.value import Secret
 from ez_homelab.testing.make_lab import observed_as, observed_bare
 
 if TYPE_CHECKING:
@@ -32,8 +33,22 @@ def rendered(case: Path) -> Desired:
     """The lab with tags of editions that do not change whenever a Dockerfile does."""
     homelab = Homelab(case)
     lab = homelab.lab
-    tags = {app: re.sub("-[0-9a-f]{12}$", "-hash", edition.tag) for app, edition in homelab.editions.items()}
-    return render(lab, homelab.catalog.app, tags, load_overrides(case, [item.name for item in lab.instances]))
+    tags = {
+        app: {name: re.sub("-[0-9a-f]{12}$", "-hash", edition.tag) for name, edition in parts.items()}
+        for app, parts in homelab.editions.items()
+    }
+    overrides = load_overrides(case, [item.name for item in lab.instances])
+    return render(lab, homelab.catalog.app, Given(tags, overrides, secrets=made_up_secrets(homelab)))
+
+
+def made_up_secrets(homelab: Homelab) -> dict[str, dict[str, Secret]]:
+    """A value for each secret, which names it."""
+    return {
+        instance.name: {
+            secret.id: Secret(f"value-of-{secret.id}") for secret in homelab.catalog.app(instance.app).manifest.secrets
+        }
+        for instance in homelab.lab.instances
+    }
 
 
 def produced(case: Path) -> dict[str, str]:

@@ -19,7 +19,8 @@ class App:
     """A checked app.
 
     `compose` has every health check's times filled in from the manifest. `files` maps names below the app's `files/`
-    folder (with `/` between the parts) to their content. `image_folder` is None where the app has no package edition.
+    folder (with `/` between the parts) to their content. `image_folders` holds, by service, the folders of its package
+    edition; it is empty where the app has none.
     """
 
     id: str
@@ -27,5 +28,18 @@ class App:
     compose: ComposeFragment
     tests: AppTests
     files: Mapping[str, bytes]
-    image_folder: Path | None
+    image_folders: Mapping[str, Path]
     folder: Path
+
+    @property
+    def main_service(self) -> str:
+        """The service of compose.yaml that stands for the app: what answers browsers, else metrics, else the first."""
+        return main_service(self.manifest, self.compose)
+
+
+def main_service(manifest: Manifest, compose: ComposeFragment) -> str:
+    """See `App.main_service`."""
+    if manifest.web:
+        return manifest.web.service
+    metrics = manifest.monitoring.metrics
+    return metrics.service if metrics and metrics.service else next(iter(compose.services))

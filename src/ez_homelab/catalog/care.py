@@ -36,17 +36,31 @@ class Input(Model):
     check: InputCheck = Field(default=InputCheck(), alias="validate")
 
 
+class Rotation(Model):
+    """How a new value of a secret comes into force.
+
+    `recreate`: every container that is given it is made anew. `command`: before that, the program is run in `service`
+    with the new value as the one line on its standard input; it must be fit to run twice. `never` has a reason.
+    """
+
+    how: Literal["recreate", "command", "never"] = "recreate"
+    service: AppId | None = None
+    command: tuple[Text, ...] = ()
+    reason: Text | None = None
+
+
 class Secret(Model):
     """A value that is generated once and stays over updates and restores.
 
-    It reaches the app as `env`, or as a file whose path stands in `file_env` where the image takes one.
+    It reaches a container as the variable `env` that its `environment` uses, or, where the image takes `*_FILE`
+    variables, as the file that it mounts by `./secrets/<id>:/run/secrets/<id>:ro`.
     """
 
     id: FactId
     env: EnvName | None = None
-    file_env: EnvName | None = None
     length: Annotated[int, Field(ge=16, le=256)] = 32
     charset: Literal["alnum", "hex", "base64url"] = "alnum"
+    rotate: Rotation = Rotation()
 
 
 class Credentials(Model):

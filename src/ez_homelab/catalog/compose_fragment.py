@@ -44,6 +44,7 @@ WRITTEN_BY_RENDERING = {
 
 
 _BEGINS_WITH_VARIABLE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}(/.*)?")
+_FACT = re.compile(r"[a-z][a-z0-9_]*")
 _VOLUME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _PROPAGATIONS: tuple[Propagation, ...] = ("rslave", "rshared", "rprivate")
 
@@ -51,11 +52,11 @@ _PROPAGATIONS: tuple[Propagation, ...] = ("rslave", "rshared", "rprivate")
 class Mount(Model):
     """One entry of `volumes`.
 
-    `kind` says what `source` is: the name of a volume, a name below `./files/`, a path of the server, or a path that
-    begins with a variable such as `${MEDIA}`.
+    `kind` says what `source` is: the name of a volume, a name below `./files/`, the id of a secret (`./secrets/ID`), a
+    path of the server, or a path that begins with a variable such as `${MEDIA}`.
     """
 
-    kind: Literal["volume", "file", "host", "variable"]
+    kind: Literal["volume", "file", "secret", "host", "variable"]
     source: str
     target: str
     read_only: bool = False
@@ -63,7 +64,7 @@ class Mount(Model):
 
 
 def parse_mount(value: Any) -> Any:
-    """The mount in `NAME:/path`, `./files/NAME:/path:ro`, `/host:/path:ro,rslave` or `${MEDIA}/x:/path`."""
+    """The mount in `NAME:/path`, `./files/NAME:/path:ro`, `./secrets/ID:/path:ro`, `/host:/path:ro` or `${MEDIA}:/x`."""
     if not isinstance(value, str):
         raise PydanticCustomError("mount", "is not a mount: write SOURCE:/path or SOURCE:/path:ro")
     source, _, rest = value.partition(":")
@@ -81,12 +82,16 @@ def _kind_and_source(source: str) -> tuple[Any, str]:
         raise PydanticCustomError("mount", "leads out of its folder: `..` is not allowed in a mount")
     if source.startswith("./files/") and len(source) > len("./files/"):
         return "file", source.removeprefix("./files/").rstrip("/")
+    if source.startswith("./secrets/") and _FACT.fullmatch(source.removeprefix("./secrets/")):
+        return "secret", source.removeprefix("./secrets/")
     if _BEGINS_WITH_VARIABLE.fullmatch(source):
         return "variable", source
     if source.startswith("/"):
         return "host", source
     if source.startswith("."):
-        raise PydanticCustomError("mount", "is not below ./files/: other folders of the app are not mounted")
+        raise PydanticCustomError(
+            "mount", "is below neither ./files/ nor ./secrets/: nothing else of the app is mounted"
+        )
     if not _VOLUME.fullmatch(source):
         raise PydanticCustomError("mount", "has a source that is neither a path nor the name of a volume")
     return "volume", source

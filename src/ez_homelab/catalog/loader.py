@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
-from ez_homelab.catalog.app import App
+from ez_homelab.catalog.app import App, main_service
 from ez_homelab.catalog.app_tests import AppTests
 from ez_homelab.catalog.base import Model
 from ez_homelab.catalog.compose_fragment import ComposeFragment
@@ -115,14 +115,13 @@ def load_app(folder: Path) -> App:
     tests = _model(documents["tests.yaml"], AppTests, faults)
     files = _files(folder / "files", faults)
     if manifest and compose and tests:
-        image = folder / "image"
         app = App(
             id=manifest.id,
             manifest=manifest,
             compose=_with_health_times(compose, manifest),
             tests=tests,
             files=MappingProxyType(files),
-            image_folder=image if (image / "Dockerfile").is_file() else None,
+            image_folders=MappingProxyType(_image_folders(folder, manifest, compose)),
             folder=folder,
         )
         faults += [documents[at].fault(path, message, fix) for at, path, message, fix in broken_rules(app)]
@@ -134,6 +133,12 @@ def load_app(folder: Path) -> App:
         tuple(in_order),
         fix=f"correct the files in {folder} and run this again",
     )
+
+
+def _image_folders(folder: Path, manifest: Manifest, compose: ComposeFragment) -> dict[str, Path]:
+    main = main_service(manifest, compose)
+    wanted = {name: folder / "image" if name == main else folder / "images" / name for name in compose.services}
+    return {name: path for name, path in wanted.items() if (path / "Dockerfile").is_file()}
 
 
 def _document(folder: Path, name: str, faults: list[Fault]) -> Document:

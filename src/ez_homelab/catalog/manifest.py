@@ -63,10 +63,20 @@ class Source(Model):
     date: Day
 
 
+class ServiceEdition(Model):
+    """The package edition of one more container, in `images/<service>/`: the version that it carries."""
+
+    image_version: Text
+
+
 class Edition(Model):
-    """The package edition in `image/`: the version it carries where it is not the app's, and where it can be built."""
+    """The package edition: the version it carries where it is not the app's, and where it can be built.
+
+    The app's main service is built from `image/`; `services` names the versions of all its others.
+    """
 
     image_version: Text | None = None
+    services: dict[AppId, ServiceEdition] = Field(default_factory=dict)
     architectures: Annotated[tuple[Architecture, ...], Field(min_length=1)]
     notes: Text | None = None
 

@@ -258,9 +258,9 @@ def _names_are_unique(app: App) -> Iterator[Breach]:
 
 
 def _edition_is_declared(app: App) -> Iterator[Breach]:
-    if app.manifest.edition and not app.image_folder:
+    if app.manifest.edition and app.main_service not in app.image_folders:
         yield SERVICE, ("edition",), "there is no image/Dockerfile", "add it, or remove `edition`"
-    if app.image_folder and not app.manifest.edition:
+    if app.image_folders and not app.manifest.edition:
         yield SERVICE, (), "image/Dockerfile is there, but `edition` is missing", "say what the package edition carries"
 
 

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 def complete_catalog(ctx: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
     """The ids of apps that can be added."""
-    from ez_homelab.config.rules import CORE_APPS
+    from ez_homelab.config.rules import OWN_STACKS
 
-    return [name for name in _lab(ctx).catalog.ids() if name.startswith(typed) and name not in CORE_APPS]
+    return [name for name in _lab(ctx).catalog.ids() if name.startswith(typed) and name not in OWN_STACKS]
 
 
 def complete_lab(ctx: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:

@@ -119,10 +119,11 @@ def _check_apps(sources: list[Source], app_ids: Collection[str] | None) -> None:
     for source, instance in _instances(sources):
         app = instance.value.get("app", instance.name)
         path = (*instance.path, "app") if "app" in instance.value else instance.path
-        core = next((name for name in (instance.name, app) if name in rules.CORE_APPS), None)
-        if core:
-            at = instance.path if core == instance.name else path
-            source.reader.fault(at, f"`{core}` is part of every lab, in stack `{CORE}`", "leave it out")
+        own = next((name for name in (instance.name, app) if name in rules.OWN_STACKS), None)
+        if own:
+            at = instance.path if own == instance.name else path
+            message = f"`{own}` comes by itself where a lab needs it, in stack `{rules.OWN_STACKS[own]}`"
+            source.reader.fault(at, message, "leave it out")
         elif app_ids is not None and app not in app_ids and not source.reader.full:
             source.reader.fault(path, f"there is no app `{app}` in the catalog", rules.did_you_mean(app, app_ids))
 

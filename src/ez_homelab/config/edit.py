@@ -14,7 +14,7 @@ from ruamel.yaml import YAML, nodes
 
 from ez_homelab.config import rules
 from ez_homelab.config.load import LAB_FILE, build_stacks, lab_file_error, read_source
-from ez_homelab.config.model import CORE, AppInstance, Stack
+from ez_homelab.config.model import AppInstance, Stack
 from ez_homelab.errors import UsageError
 from ez_homelab.yaml_text import shown
 
@@ -31,8 +31,9 @@ def add_app(text: str, app: str, stack: str, name: str | None = None) -> str:
     for complaint in (rules.name(app), rules.name(instance.name), rules.stack_name(stack)):
         if complaint is not None:
             raise UsageError(complaint[0], fix=complaint[1])
-    for core in {app, instance.name} & set(rules.CORE_APPS):
-        raise UsageError(f"`{core}` is part of every lab, in stack `{CORE}`", fix="choose another app or name")
+    for own in {app, instance.name} & rules.OWN_STACKS.keys():
+        what = f"`{own}` comes by itself where a lab needs it, in stack `{rules.OWN_STACKS[own]}`"
+        raise UsageError(what, fix="choose another app or name")
     before = _read(text)
     stacks = build_stacks([before])
     for present in stacks:

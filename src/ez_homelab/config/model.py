@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 CORE = "core"
 """The one server that answers for the domain, and the stack on it that this tool fills (Traefik and its parts)."""
 
+MIRROR = "mirror"
+"""The app and the stack of the lab's own image registry, which labs have that build their images."""
+
 ImageSource = Literal["registry", "packages"]
 
 

@@ -22,6 +22,8 @@ LOCAL_SUFFIXES = ("localhost", "home.arpa", "internal", "lan", "test", "home")
 
 RESERVED_SUBDOMAINS = ("auth", "core", "traefik")
 CORE_APPS = ("docker-socket-proxy", "traefik")
+OWN_STACKS = {**dict.fromkeys(CORE_APPS, "core"), "mirror": "mirror"}
+"""Apps that labs have without naming them, and the stacks in which they are."""
 SYSTEM_FOLDERS = (
     *("/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/opt/stacks", "/proc", "/root", "/run", "/sbin", "/sys"),
     *("/tmp", "/usr", "/var/lib/docker", "/var/lib/ez-homelab"),  # noqa: S108
@@ -58,9 +60,10 @@ def name(text: str) -> Complaint | None:
 
 
 def stack_name(text: str) -> Complaint | None:
-    """A name that is not `core`."""
-    if text == "core":
-        return "stack `core` is written by this tool: Traefik and its parts live there", "choose another name"
+    """A name that is none of the stacks which this tool fills itself."""
+    if text in OWN_STACKS.values():
+        own = ", ".join(app for app, stack in OWN_STACKS.items() if stack == text)
+        return f"stack `{text}` is written by this tool: {own}", "choose another name"
     return name(text)
 
 

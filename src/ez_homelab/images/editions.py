@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["BASE_TAG", "PackageEdition", "context_tar", "load_edition"]
+    from ez_homelab.catalog.app import App
+
+__all__ = ["BASE_TAG", "PackageEdition", "context_tar", "load_edition", "load_editions"]
 
 _APP_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _VERSION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,100}")
@@ -46,6 +48,21 @@ def load_edition(app_id: str, version: str, image_folder: Path) -> PackageEditio
         raise _fault(image_folder, f"{app_id!r} in version {version!r} cannot stand in an image's name")
     files = _read_context(image_folder)
     return PackageEdition(app_id, version, f"ez-homelab/{app_id}:{version}-{_context_hash(files)[:12]}", files)
+
+
+def load_editions(app: App) -> dict[str, PackageEdition]:
+    """Every edition of an app that has them, by service. Raises as `load_edition` does, also where one is missing."""
+    edition, main = app.manifest.edition, app.main_service
+    found = {}
+    for service in app.compose.services:
+        version = edition.image_version or app.manifest.version if edition else ""
+        name, folder = app.id, app.folder / "image"
+        if service != main:
+            named = edition.services.get(service) if edition else None
+            name, folder = f"{app.id}-{service}", app.folder / "images" / service
+            version = named.image_version if named else ""
+        found[service] = load_edition(name, version, folder)
+    return found
 
 
 def context_tar(edition: PackageEdition) -> bytes:

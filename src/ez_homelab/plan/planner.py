@@ -67,14 +67,14 @@ def _after_images(action: Action, server: DesiredServer, before: list[Action]) -
     """A stack that is there keeps its files until the images that the new ones name are there too."""
     if action.verb != "replace":
         return action
-    named = {service.image for stack in server.stacks if action.name.startswith(f"{stack.folder}/")
+    named = {service.image_name for stack in server.stacks if action.name.startswith(f"{stack.folder}/")
              for service in stack.services}  # fmt: skip
     images = tuple(image.id for image in before if image.kind == "image" and image.name in named)
     return replace(action, waits_for=(*action.waits_for, *images))
 
 
 def _images(server: DesiredServer, found: ObservedServer) -> Iterator[Action]:
-    missing = [image for image in server.images if not found.has_image(image.reference)]
+    missing = [image for image in server.images if not found.has_image(image.pinned)]
     base: tuple[str, ...] = ()
     if any(image.source == "packages" for image in missing) and BASE_TAG not in found.images:
         made = Action(server.name, "image", BASE_TAG, "build", "package editions are built on it")

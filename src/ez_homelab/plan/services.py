@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ez_homelab.images.reference import is_edition, short
 from ez_homelab.plan.action import Action, Held
-from ez_homelab.render.desired import EDITIONS, STACKS_FOLDER
+from ez_homelab.render.desired import STACKS_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -82,8 +83,9 @@ class ServicePlanner:
             # Compose leaves a container of another project alone, and cannot make a second one of that name.
             replaces = {**settings, "replaces": container.project or ""}
             return Need("recreate", f"moves here from the stack {container.project}", replaces)
-        if _is_edition(container.image) != _is_edition(service.image):
-            cause = f"image source {container.image} -> {service.image}; the other version may not read its data"
+        if is_edition(container.image) != is_edition(service.image):
+            before = short(container.image)
+            cause = f"image source {before} -> {service.image_name}; the other version may not read its data"
             return Need("recreate", cause, settings, destructive=True)
         if container.fingerprint != service.fingerprint:
             return Need("recreate", _what_changed(service, container), settings)
@@ -93,7 +95,7 @@ class ServicePlanner:
         return None
 
     def _change(self, service: DesiredService, need: Need, earlier: list[Action], needs: dict[str, Need]) -> Action:
-        concerned = (action.id for action in earlier if _concerns(action, service))
+        concerned = (action.id for action in earlier if _concerns(action, service, self._server.certificate.path))
         before = (
             f"{self._server.name}:service:{service.stack}/{other}" for other in service.depends_on if other in needs
         )
@@ -156,10 +158,10 @@ def unneeded_networks(server: DesiredServer, found: ObservedServer) -> Iterator[
             if network.managed and network.name not in wanted and network.name not in used)  # fmt: skip
 
 
-def _concerns(action: Action, service: DesiredService) -> bool:
+def _concerns(action: Action, service: DesiredService, certificate: str) -> bool:
     match action.kind:
         case "image":
-            return action.name == service.image
+            return action.name == service.image_name
         case "network":
             return action.name in (*service.networks, *service.live_networks)
         case "volume":
@@ -167,18 +169,17 @@ def _concerns(action: Action, service: DesiredService) -> bool:
         case "file":
             return action.name.startswith(f"{STACKS_FOLDER}/{service.stack}/")
         case _:
-            # The certificate lies in the folder that the reverse proxy watches; the proxy publishes the ports.
-            return bool(service.published)
-
-
-def _is_edition(image: str) -> bool:
-    return image.startswith(EDITIONS)
+            # The certificate lies in the folder that the reverse proxy watches.
+            return certificate.startswith(f"{STACKS_FOLDER}/{service.stack}/config/{service.app}/")
 
 
 def _what_changed(service: DesiredService, container: ObservedContainer) -> str:
-    if container.image != service.image:
-        return f"image {container.image} -> {service.image}"
-    return "definition changed"
+    if container.image == service.image:
+        return "definition changed"
+    before = short(container.image)
+    if before != service.image_name:
+        return f"image {before} -> {service.image_name}"
+    return f"image {before} with another digest"
 
 
 def _unwell(container: ObservedContainer) -> Need | None:

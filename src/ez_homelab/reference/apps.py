@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ez_homelab.catalog.loader import Catalog
-from ez_homelab.config.rules import CORE_APPS
+from ez_homelab.config.rules import OWN_STACKS
 from ez_homelab.reference.tables import cell, table
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def _app(manifest: Manifest) -> Iterator[str]:
     yield f"## `{manifest.id}`"
     yield ""
     yield f"{manifest.name}: {manifest.tagline[0].lower()}{manifest.tagline[1:]}. <{manifest.upstream.website}>"
-    if manifest.id in CORE_APPS:
+    if manifest.id in OWN_STACKS:
         yield ""
         yield "Part of every lab, in the stack `core`; it cannot be added or removed."
     yield ""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ez_homelab.catalog.base import parse_size
 from ez_homelab.config.model import Limits as LabLimits
-from ez_homelab.render import traefik
+from ez_homelab.render import secrets, traefik
 from ez_homelab.render.desired import FINGERPRINT_LABEL, DesiredService
 from ez_homelab.render.merge import merged_service
 from ez_homelab.render.override import service_override, service_volumes
@@ -51,6 +51,7 @@ class ServiceWriter:
         extras: Extras,
         files: Mapping[str, Sequence[DesiredFile]],
         variables: Mapping[str, str],
+        image: str,
     ) -> None:
         self._instance = instance
         self._name = name
@@ -60,6 +61,7 @@ class ServiceWriter:
         self._extras = extras
         self._files = files
         self._variables = variables
+        self._image = image
 
     def compose(self) -> dict[str, Any]:
         """The service as it stands in compose.yaml."""
@@ -95,7 +97,8 @@ class ServiceWriter:
             stack=self._instance.stack,
             name=self.container,
             app=self._instance.name,
-            image=self._instance.image_of(self._name),
+            image=self._image,
+            image_name=self._instance.image_of(self._name),
             fingerprint=self.fingerprint,
             networks=tuple(self.networks),
             live_networks=tuple(self._live_networks),
@@ -125,7 +128,7 @@ class ServiceWriter:
     @cached_property
     def _definition(self) -> dict[str, Any]:
         definition = {
-            "image": self._instance.image_of(self._name),
+            "image": self._image,
             "container_name": self.container,
             # Otherwise a random one at every new container, which logs and metrics would carry on.
             "hostname": self.container,
@@ -174,7 +177,8 @@ class ServiceWriter:
     def _environment(self) -> dict[str, str]:
         # What a person writes is meant literally; `$` would start a variable for Compose.
         own = {name: value.replace("$", "$$") for name, value in self._instance.settings.environment.items()}
-        return {**self._source.environment, **(own if self._is_main else {})}
+        given = secrets.with_own_variables(self._instance, self._source.environment)
+        return {**given, **(own if self._is_main else {})}
 
     def _bounds(self) -> dict[str, Any]:
         # What a person writes about an app is meant for the container that stands for it, as its environment is.
@@ -203,6 +207,8 @@ class ServiceWriter:
             return self._volume_mount(mount)
         if mount.kind == "file":
             entry["source"] = f"./{self._instance.config_folder}/{mount.source}"
+        if mount.kind == "secret":
+            entry["source"] = f"./{secrets.FOLDER}/{self.container}/{mount.source}"
         # A source that is not there is an error: an unmounted disk must never fill the root file system.
         bind: dict[str, Any] = {"create_host_path": False}
         if mount.propagation:
@@ -237,7 +243,12 @@ class ServiceWriter:
         """
         watched = {file.mounted_as for file in self._instance.app.manifest.files if file.on_change == "watch"}
         names = [mount.source for mount in self._source.volumes if mount.kind == "file" and mount.source not in watched]
-        return [(file.path, file.mode, file.sha256) for name in names for file in self._files.get(name, ())]
+        read = [file for name in names for file in self._files.get(name, ())] + self.secret_files()
+        return [(file.path, file.mode, file.sha256) for file in read]
+
+    def secret_files(self) -> list[DesiredFile]:
+        """The files through which the container is given its secrets."""
+        return secrets.files(self._instance, self._name)
 
 
 def project(name: str, services: dict[str, Any], volumes: Iterable[str]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""The stack every server has: the reverse proxy and the filter through which it sees Docker.
+"""The stacks that no lab file names: the reverse proxy with the filter through which it sees Docker, and the mirror.
 
-What these two need beyond other apps stands here and nowhere else: the published ports, the network on which nothing
-but them is, and the networks that Traefik joins while it runs.
+What these need beyond other apps stands here and nowhere else: the network on which nothing but the first two is, the
+networks that Traefik joins while it runs, the one address at which the mirror answers.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ez_homelab.config.model import CORE, AppInstance, Stack
+from ez_homelab.config.model import CORE, MIRROR, AppInstance, Stack
 from ez_homelab.config.rules import CORE_APPS
 from ez_homelab.render.desired import STACKS_FOLDER, DesiredCertificate, DesiredNetwork, PublishedPort
 from ez_homelab.render.traefik import SHARED_NETWORKS, SOCKET_PROXY_NETWORK
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from ez_homelab.route import Route
 
 SOCKET_PROXY, TRAEFIK = CORE_APPS
+
+LOOPBACK = "127.0.0.1"
+"""Where the mirror answers: Docker speaks to a registry without TLS only there, and nobody else is to reach it."""
 
 TRAEFIK_USER = (65532, 65532)
 """Must be the `user` of traefik's compose.yaml: the certificate's key is readable to it alone."""
@@ -43,17 +46,24 @@ def core_stack(server: str) -> Stack:
     return Stack(CORE, server, tuple(AppInstance(name, name) for name in CORE_APPS))
 
 
+def mirror_stack(server: str) -> Stack:
+    """The stack of the lab's own image registry."""
+    return Stack(MIRROR, server, (AppInstance(MIRROR, MIRROR),))
+
+
 def extras(instance: Instance, server: Server, routes: Iterable[Route]) -> Extras:
-    """The extras of the two; none for any other app."""
+    """The extras of the core stack's apps; for any other app at most the ports that it publishes."""
     if instance.app.id == SOCKET_PROXY:
         return Extras(networks=(SOCKET_PROXY_NETWORK,))
-    if instance.app.id != TRAEFIK:
-        return Extras()
+    address = LOOPBACK if instance.app.id == MIRROR else server.address
     ports = instance.app.manifest.network.publish
+    published = tuple(PublishedPort(address, port.port, port.protocol) for port in ports)
+    if instance.app.id != TRAEFIK:
+        return Extras(published=published)
     return Extras(
         networks=(SOCKET_PROXY_NETWORK,),
         live_networks=tuple(sorted(route.edge_network for route in routes if route.server == server.name)),
-        published=tuple(PublishedPort(server.address, port.port, port.protocol) for port in ports),
+        published=published,
         depends_on=(SOCKET_PROXY,),
     )
 

@@ -47,11 +47,16 @@ class DesiredFile:
 
 @dataclass(frozen=True, slots=True)
 class DesiredImage:
-    """An image that must be on the server before a service can start."""
+    """An image that must be on the server before a service can start.
+
+    `reference` is what the catalog or the edition calls it; `pinned` is what containers are made from: the same with
+    the digest that the lab has locked, where it has.
+    """
 
     reference: str
     app: str
     source: ImageSource
+    pinned: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +69,15 @@ class DesiredNetwork:
 
 @dataclass(frozen=True, slots=True)
 class DesiredVolume:
-    """A Docker volume. `owner` (`uid:gid`) is whom its folder must belong to, empty where the image sees to that."""
+    """A Docker volume.
+
+    `owner` (`uid:gid`) is whom its folder must belong to, empty where the image sees to that. `volume_class` is the
+    catalog's: `database` volumes are copied before a new version first starts.
+    """
 
     name: str
     owner: str = ""
+    volume_class: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +96,8 @@ class PublishedPort:
 class DesiredService:
     """One container.
 
-    `fingerprint` covers everything whose change needs a new container: its definition, its image, and the content of
+    `image` is what the container is made from, with its digest where the lab has locked one; `image_name` is what plans
+    call it. `fingerprint` covers everything whose change needs a new container: its definition, its image, and the content of
     the mounted files that it reads only at its start. `live_networks` are joined and left while it runs. On the app's
     `private_network` (empty: it has none) its neighbours know it as `alias`.
     `ready_within` is how long it may take to become healthy, `expected_downtime` what a new container usually costs
@@ -97,6 +108,7 @@ class DesiredService:
     name: str
     app: str
     image: str
+    image_name: str
     fingerprint: str
     networks: tuple[str, ...]
     live_networks: tuple[str, ...] = ()

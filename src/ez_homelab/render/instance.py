@@ -12,22 +12,24 @@ if TYPE_CHECKING:
     from ez_homelab.catalog.app import App
     from ez_homelab.config.model import AppInstance
     from ez_homelab.render.desired import ImageSource
+    from ez_homelab.secrets.value import Secret
 
 
 @dataclass(frozen=True)
 class Instance:
     """One app in one stack on one server.
 
-    `image` is the reference of the app's package edition, None where the images named in its compose.yaml are pulled.
-    `override` is the lab's own Compose fragment for it.
+    `editions` holds, by service, the references of its package editions; it is empty where the images named in its
+    compose.yaml are pulled. `override` is the lab's own Compose fragment for it, `secrets` its values by id.
     """
 
     server: str
     stack: str
     settings: AppInstance
     app: App
-    image: str | None
+    editions: Mapping[str, str] = field(default_factory=dict)
     override: Mapping[str, object] = field(default_factory=dict)
+    secrets: Mapping[str, Secret] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -36,12 +38,8 @@ class Instance:
 
     @cached_property
     def main_service(self) -> str:
-        """The service of the app's compose.yaml that stands for the app: what answers browsers, else metrics."""
-        manifest = self.app.manifest
-        if manifest.web:
-            return manifest.web.service
-        metrics = manifest.monitoring.metrics
-        return metrics.service if metrics and metrics.service else next(iter(self.app.compose.services))
+        """See `App.main_service`."""
+        return self.app.main_service
 
     def container(self, service: str) -> str:
         """The container's name: the instance's own for its main service, with the service's behind it for others."""
@@ -62,11 +60,13 @@ class Instance:
         return f"{self.name}-{name}"
 
     def image_of(self, service: str) -> str:
-        """The image the service runs."""
-        if self.image and service == self.main_service:
-            return self.image
-        return self.app.compose.services[service].image
+        """The image the service runs, as the catalog or the edition calls it."""
+        return self.editions.get(service) or self.app.compose.services[service].image
 
     def source_of(self, service: str) -> ImageSource:
         """Where that image comes from."""
-        return "packages" if self.image and service == self.main_service else "registry"
+        return "packages" if service in self.editions else "registry"
+
+    def variable(self, name: str) -> str:
+        """What a secret's variable is called in the `.env` that all apps of the stack share."""
+        return f"{self.name}_{name}".replace("-", "_").upper()

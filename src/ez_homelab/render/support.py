@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ez_homelab.config.rules import CORE_APPS
 from ez_homelab.errors import UsageError
 from ez_homelab.render.files import PLATFORM_FILES
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 def require_support(instance: Instance) -> None:
     """Raises `UsageError` where the app needs something that this version cannot give it."""
-    missing = [*_missing(instance.app), *_publishing(instance.app), *_unwritten(instance.app)]
+    missing = [*_missing(instance.app), *_unwritten(instance.app)]
     if missing:
         raise UsageError(
             f"the app {instance.app.id} cannot run yet: {'; '.join(missing)}",
@@ -46,8 +45,6 @@ def _missing(app: App) -> Iterator[str]:
     manifest = app.manifest
     if manifest.status == "disabled":
         yield f"it is disabled in the catalog ({manifest.notes or manifest.replaced_by})"
-    if manifest.secrets:
-        yield "it needs generated secrets"
     if manifest.inputs:
         yield "it asks questions at install"
     if manifest.network.egress == "vpn":
@@ -58,11 +55,6 @@ def _missing(app: App) -> Iterator[str]:
         yield "it answers on the server's own network"
     if manifest.web and manifest.web.extra_routes:
         yield "it has more than one public name"
-
-
-def _publishing(app: App) -> Iterator[str]:
-    if app.manifest.network.publish and app.id not in CORE_APPS:
-        yield "it publishes ports of the server"
 
 
 def _unwritten(app: App) -> Iterator[str]:

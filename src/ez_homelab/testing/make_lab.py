@@ -28,7 +28,7 @@ from ez_homelab.observe.observed import (
     ObservedVolume,
 )
 from ez_homelab.plan.subnets import free_subnets
-from ez_homelab.render import render
+from ez_homelab.render import Given, render
 from ez_homelab.render.desired import FINGERPRINT_LABEL
 from ez_homelab.tls.authority import AuthorityFacts
 from ez_homelab.tls.certificate import CertificateFacts
@@ -75,8 +75,16 @@ def desired_of(
 ) -> Desired:
     """What `render` makes of the lab with the shipped apps (or these); editions are tagged `ez-homelab/APP:edition`."""
     apps = catalog or Catalog.shipped()
-    tags = {name: f"ez-homelab/{name}:edition" for name in apps.ids()} if lab.images.source == "packages" else {}
-    return render(lab, apps.app, tags, overrides)
+    packages = lab.images.source == "packages"
+    return render(lab, apps.app, Given(_edition_tags(apps) if packages else {}, overrides or {}))
+
+
+def _edition_tags(apps: Catalog) -> dict[str, dict[str, str]]:
+    tags: dict[str, dict[str, str]] = {}
+    for app in map(apps.app, apps.ids()):
+        others = {name: f"ez-homelab/{app.id}-{name}:edition" for name in app.compose.services}
+        tags[app.id] = {**others, app.main_service: f"ez-homelab/{app.id}:edition"}
+    return tags
 
 
 def observed_as(
@@ -172,7 +180,7 @@ def _spread(servers: list[str], apps: int) -> tuple[Stack, ...]:
 
 
 def _as_desired(domain: str, server: DesiredServer, at: datetime) -> ObservedServer:
-    references = [image.reference for image in server.images]
+    references = [image.pinned for image in server.images]
     base = [BASE_TAG] if any(image.source == "packages" for image in server.images) else []
     return ObservedServer(
         name=server.name,

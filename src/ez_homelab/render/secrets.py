@@ -1,0 +1,76 @@
+"""How an app is given its secrets: as files of their own, or as variables in the stack's `.env`; never in compose.yaml.
+
+Both are readable by nobody but root and the container's own user.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ez_homelab.render.desired import STACKS_FOLDER, DesiredFile
+from ez_homelab.secrets.needs import Need
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from ez_homelab.render.instance import Instance
+
+FOLDER = "secrets"
+"""Where the files lie, below the stack's folder: a folder for each container, because containers have users."""
+
+
+def needs(instances: Iterable[Instance]) -> Iterator[Need]:
+    """Every secret that has to be there before the lab can be rendered."""
+    for instance in instances:
+        for secret in instance.app.manifest.secrets:
+            yield Need(instance.name, secret.id, secret.length, secret.charset)
+
+
+def variables(instance: Instance) -> dict[str, str]:
+    """The secrets that reach the app as variables, as they stand in `.env`."""
+    return {
+        instance.variable(secret.env): instance.secrets[secret.id].reveal()
+        for secret in instance.app.manifest.secrets
+        if secret.env
+    }
+
+
+def with_own_variables(instance: Instance, environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment with the app's own names of its secrets replaced by those that `.env` has."""
+    names = {secret.env: instance.variable(secret.env) for secret in instance.app.manifest.secrets if secret.env}
+    if not names:
+        return dict(environment)
+    used = re.compile(rf"(?<!\$)\$\{{({'|'.join(map(re.escape, names))})\}}")
+    return {key: used.sub(lambda found: f"${{{names[found[1]]}}}", text) for key, text in environment.items()}
+
+
+def files(instance: Instance, service: str) -> list[DesiredFile]:
+    """The secrets that a container reads as files, owned by the user that it runs as."""
+    source = instance.app.compose.services[service]
+    uid, gid = _owner(source.user)
+    folder = f"{STACKS_FOLDER}/{instance.stack}/{FOLDER}/{instance.container(service)}"
+    return [
+        DesiredFile(f"{folder}/{mount.source}", instance.secrets[mount.source].reveal().encode(), 0o600, uid, gid)
+        for mount in source.volumes
+        if mount.kind == "secret"
+    ]
+
+
+def readers(instance: Instance, secret_id: str) -> tuple[str, ...]:
+    """The containers that are given the secret."""
+    name = next((secret.env for secret in instance.app.manifest.secrets if secret.id == secret_id), None)
+    return tuple(
+        instance.container(service)
+        for service, source in instance.app.compose.services.items()
+        if any(mount.kind == "secret" and mount.source == secret_id for mount in source.volumes)
+        or (name and any(f"${{{name}}}" in text for text in source.environment.values()))
+    )
+
+
+def _owner(user: str | None) -> tuple[int, int]:
+    """A container without a numeric user runs as root, or starts as root and reads its secrets then."""
+    if not user or "$" in user:
+        return 0, 0
+    uid, _, gid = user.partition(":")
+    return int(uid), int(gid or uid)
