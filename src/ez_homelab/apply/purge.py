@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from ez_homelab.hosts import Command, command, run_checked
 from ez_homelab.observe import docker
-from ez_homelab.observe.look import APPLIED_RECORD, parse_applied
+from ez_homelab.observe.look import APPLIED_RECORD
+from ez_homelab.observe.record import parse_applied
 from ez_homelab.render.desired import EDITIONS, MANAGED_LABEL, MARKER, STATE_FOLDER, stack_folder
 
 if TYPE_CHECKING:

@@ -20,7 +20,8 @@ def probe(*argv: str) -> Command:
 
 LIST_CONTAINERS = probe("container", "ls", "--all", "--quiet", "--no-trunc")
 LIST_NETWORKS = probe("network", "ls", "--quiet", "--no-trunc")
-LIST_IMAGES = probe("image", "ls", "--no-trunc", "--format", "{{.Repository}}:{{.Tag}}\t{{.ID}}")
+# A format that names the digest gives a line for each pair of tag and digest (docker/cli, formatter/image.go).
+LIST_IMAGES = probe("image", "ls", "--no-trunc", "--format", "{{.Repository}}:{{.Tag}}\t{{.ID}}\t{{.Digest}}")
 
 
 LIST_VOLUMES = probe("volume", "ls", "--quiet")
@@ -52,9 +53,19 @@ def parse_ids(output: str) -> list[str]:
 
 
 def parse_images(output: str) -> dict[str, str]:
-    """Image reference -> image id, tagged images only."""
-    rows = (line.split("\t", 1) for line in output.splitlines() if "\t" in line)
-    return {reference: image_id for reference, image_id in rows if "<none>" not in reference}
+    """Image reference (`name:tag`) -> image id, tagged images only."""
+    return {row[0]: row[1] for row in _image_rows(output) if "<none>" not in row[0]}
+
+
+def parse_digests(output: str) -> dict[str, str]:
+    """Image reference (`name@digest`) -> image id, for images that came from a registry or went to one."""
+    rows = ((*row, "") for row in _image_rows(output))
+    found = ((name.rpartition(":")[0], image_id, digest) for name, image_id, digest, *_ in rows)
+    return {f"{name}@{digest}": image_id for name, image_id, digest in found if ":" in digest and name != "<none>"}
+
+
+def _image_rows(output: str) -> list[list[str]]:
+    return [line.split("\t") for line in output.splitlines() if "\t" in line]
 
 
 def parse_containers(output: str) -> tuple[ObservedContainer, ...]:

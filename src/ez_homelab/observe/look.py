@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ez_homelab.errors import PrerequisiteError, UnreachableError
 from ez_homelab.hosts import Command
 from ez_homelab.observe import docker
-from ez_homelab.observe.observed import (
-    AppliedRecord,
-    ObservedCertificate,
-    ObservedServer,
-    ObservedVolume,
-    Unknown,
-)
-from ez_homelab.render.desired import MARKER, STATE_FOLDER
+from ez_homelab.observe.observed import ObservedCertificate, ObservedServer, ObservedVolume, Unknown
+from ez_homelab.observe.record import parse_applied
+from ez_homelab.render.desired import MARKER, STACKS_FOLDER, STATE_FOLDER
 from ez_homelab.tls.authority import read_authority
 from ez_homelab.tls.served import read_served
 
@@ -25,12 +19,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ez_homelab.hosts import FileState, Host
-    from ez_homelab.observe.observed import ObservedContainer, ObservedNetwork
+    from ez_homelab.observe.observed import AppliedRecord, ObservedContainer, ObservedNetwork
     from ez_homelab.render.desired import DesiredServer
 
 APPLIED_RECORD = f"{STATE_FOLDER}/applied.json"
 AUTHORITY_CERTIFICATE = f"{STATE_FOLDER}/tls/ca.crt"
 LIST_ROUTES = Command(("ip", "-4", "route", "show"), changes=False, timeout=20)
+
+# -H: an administrator may have moved the folder to another disk. The type and the path of each, with NUL between.
+LIST_STACK_FOLDERS = Command(
+    ("find", "-H", STACKS_FOLDER, "-mindepth", "1", "-maxdepth", "2", "(", "-type", "d", "-o", "-name", MARKER, ")",
+     "-printf", "%y %P\\0"),
+    changes=False, timeout=20,
+)  # fmt: skip
 
 
 async def look(
@@ -48,13 +49,14 @@ async def look(
 
 
 async def _look(host: Host, desired: DesiredServer, at: datetime) -> ObservedServer:
-    (applied, files), containers, (networks, volumes), images, certificate, routes = await asyncio.gather(
+    (applied, files), containers, (networks, volumes), images, certificate, routes, folders = await asyncio.gather(
         _files(host, desired),
         _containers(host),
         _networks_and_volumes(host),
         _ask(host, docker.LIST_IMAGES),
         _certificate(host, desired),
         host.run(LIST_ROUTES),
+        host.run(LIST_STACK_FOLDERS),
     )
     return ObservedServer(
         name=host.name,
@@ -64,10 +66,11 @@ async def _look(host: Host, desired: DesiredServer, at: datetime) -> ObservedSer
         containers=containers,
         networks=networks,
         volumes=volumes,
-        images=docker.parse_images(images),
+        images=docker.parse_images(images) | docker.parse_digests(images),
         routed_subnets=parse_routes(routes.stdout),
         certificate=certificate,
         applied=applied,
+        unmarked=parse_unmarked(folders.stdout),
     )
 
 
@@ -81,17 +84,12 @@ def parse_routes(output: str) -> tuple[str, ...]:
     return tuple(word for word in words if word)
 
 
-def parse_applied(content: bytes | None) -> AppliedRecord:
-    """Our record of earlier applies; an empty one where there is none.
-
-    So is a damaged one: whatever differs then counts as a person's text and is kept aside before it is replaced.
-    """
-    try:
-        record = json.loads(content or b"{}")
-        files = {path: tuple(hashes) for path, hashes in record.get("files", {}).items()}
-        return AppliedRecord(files, record.get("lab", ""))
-    except (ValueError, AttributeError, TypeError):
-        return AppliedRecord()
+def parse_unmarked(output: str) -> tuple[str, ...]:
+    """The folders in what `LIST_STACK_FOLDERS` prints that hold no marker of ours; hidden ones are no stacks."""
+    rows = [row.split(" ", 1) for row in output.split("\0") if " " in row]
+    marked = {path.partition("/")[0] for _, path in rows if path.endswith(f"/{MARKER}")}
+    folders = (path for kind, path in rows if kind == "d" and "/" not in path)
+    return tuple(sorted(name for name in folders if name not in marked and name[0] != "." and name != "lost+found"))
 
 
 async def _files(host: Host, desired: DesiredServer) -> tuple[AppliedRecord, dict[str, FileState | None]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from ez_homelab.render.desired import FINGERPRINT_LABEL, PublishedPort
@@ -105,16 +105,36 @@ class ObservedCertificate:
 class AppliedRecord:
     """What earlier applies wrote: for each path the hashes we ever left there and may still find; for which lab folder.
 
-    `lab` is empty before the first apply.
+    `lab` is empty before the first apply. `images` has the image reference that each container was made from, `kept`
+    the SHA-256 of each text that a person wrote on the server and wants to stay.
     """
 
     files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     lab: str = ""
+    images: Mapping[str, str] = field(default_factory=dict)
+    kept: Mapping[str, str] = field(default_factory=dict)
+
+    def keeping(self, path: str, live: str, desired: str | None) -> AppliedRecord:
+        """The record after a person chose to keep the text with the hash `live` instead of the lab's, `desired`.
+
+        `desired` becomes a text of ours, so that a later change of it is one that the person has not seen.
+        """
+        known = self.files.get(path, ())
+        ours = tuple(dict.fromkeys([*known, *((desired,) if desired else ())]))
+        return replace(self, files={**self.files, path: ours}, kept={**self.kept, path: live})
+
+    def not_keeping(self, path: str) -> AppliedRecord:
+        """The record after a person gave up the text that was kept there."""
+        return replace(self, kept={other: live for other, live in self.kept.items() if other != path})
 
 
 @dataclass(frozen=True, slots=True)
 class ObservedServer:
-    """One server at one moment (`at`, in UTC)."""
+    """One server at one moment (`at`, in UTC).
+
+    `foreign_stacks` are stacks of the lab whose folder is somebody else's; `unmarked` are all folders below the stacks'
+    folder that do not hold our marker. `images` maps `name:tag` and `name@digest` to the image's id.
+    """
 
     name: str
     at: datetime
@@ -127,14 +147,28 @@ class ObservedServer:
     routed_subnets: tuple[str, ...]
     certificate: ObservedCertificate
     applied: AppliedRecord
+    unmarked: tuple[str, ...] = ()
 
     def container(self, name: str) -> ObservedContainer | None:
         """The container of that name."""
         return next((container for container in self.containers if container.name == name), None)
 
     def has_image(self, reference: str) -> bool:
-        """Whether the image is there; Docker lists those of Docker Hub without the registry's name."""
-        return reference.removeprefix("docker.io/").removeprefix("library/") in self.images
+        """Whether the image is there."""
+        return self.image_id(reference) is not None
+
+    def image_id(self, reference: str) -> str | None:
+        """The id of the image that the reference names now; None where there is none. A digest counts, not its tag."""
+        # Docker lists those of Docker Hub without the registry's name.
+        name = reference.removeprefix("docker.io/").removeprefix("library/")
+        tagged, at, digest = name.partition("@")
+        return self.images.get(f"{without_tag(tagged)}@{digest}" if at else tagged)
+
+
+def without_tag(name: str) -> str:
+    """`registry:5000/team/app:2` -> `registry:5000/team/app`."""
+    path, colon, tag = name.rpartition(":")
+    return path if colon and "/" not in tag else name
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,15 @@ from recorded_docker import recorded, recorded_server
 
 from ez_homelab.errors import PrerequisiteError
 from ez_homelab.hosts import FileState
-from ez_homelab.observe import ObservedServer, ObservedVolume, Unknown, docker, look
-from ez_homelab.observe.look import APPLIED_RECORD, AUTHORITY_CERTIFICATE, parse_applied, parse_routes
+from ez_homelab.observe import AppliedRecord, ObservedServer, ObservedVolume, Unknown, docker, look
+from ez_homelab.observe.look import (
+    APPLIED_RECORD,
+    AUTHORITY_CERTIFICATE,
+    LIST_STACK_FOLDERS,
+    parse_routes,
+    parse_unmarked,
+)
+from ez_homelab.observe.record import encode_applied, parse_applied
 from ez_homelab.observe.states import container_state
 from ez_homelab.render.desired import PublishedPort
 from ez_homelab.testing.fake_host import FakeHost
@@ -100,6 +107,55 @@ def test_images_by_reference() -> None:
     assert images["sleeper:1"].startswith("sha256:")
 
 
+ROWS = (
+    "traefik:v3\tsha256:a\tsha256:aa\n"
+    "registry.example:5000/team/app:2\tsha256:b\t<none>\n"
+    "registry.example:5000/team/app:<none>\tsha256:c\tsha256:cc\n"
+    "<none>:<none>\tsha256:d\t<none>\n"
+    "<none>:<none>\tsha256:e\tsha256:ee\n"
+)
+
+
+def test_images_by_digest() -> None:
+    assert set(docker.parse_images(ROWS)) == {"traefik:v3", "registry.example:5000/team/app:2"}
+    assert docker.parse_digests(ROWS) == {
+        "traefik@sha256:aa": "sha256:a", "registry.example:5000/team/app@sha256:cc": "sha256:c",
+    }  # fmt: skip
+    assert docker.parse_digests(recorded("image-ls.txt")) == {}
+
+
+@pytest.mark.parametrize(
+    ("reference", "image_id"),
+    [
+        ("traefik:v3", "sha256:a"),
+        ("docker.io/library/traefik:v3", "sha256:a"),
+        ("docker.io/library/traefik:v3@sha256:aa", "sha256:a"),
+        ("traefik:of-another-tag@sha256:aa", "sha256:a"),
+        ("traefik:v3@sha256:bb", None),
+        ("registry.example:5000/team/app:2", "sha256:b"),
+        ("registry.example:5000/team/app:3@sha256:cc", "sha256:c"),
+        ("registry.example:5000/team/app@sha256:cc", "sha256:c"),
+    ],
+)
+async def test_the_image_that_a_reference_names(reference: str, image_id: str | None) -> None:
+    host = recorded_server()
+    host.answer(docker.LIST_IMAGES.argv, stdout=ROWS)
+    found = await looked(host)
+    assert (found.image_id(reference), found.has_image(reference)) == (image_id, image_id is not None)
+
+
+def test_folders_of_stacks_without_our_marker() -> None:
+    rows = ["d core", "d core/config", "f core/.ez-homelab", "d by hand", "d by hand/data", "d .git", "d lost+found"]
+    assert parse_unmarked("\0".join([*rows, ""])) == ("by hand",)
+    assert parse_unmarked("") == ()
+
+
+async def test_a_look_tells_of_folders_that_are_not_ours() -> None:
+    host = recorded_server()
+    host.answer(LIST_STACK_FOLDERS.argv, stdout="d wiki\0d by-hand\0f wiki/.ez-homelab\0")
+    assert (await looked(host)).unmarked == ("by-hand",)
+
+
 def test_routes_that_lie_in_the_way_of_a_new_subnet() -> None:
     routes = parse_routes(recorded("routes.txt"))
     assert {"10.99.0.0/16", "10.201.7.0/24", "10.201.9.9", "10.130.0.0/24"} <= set(routes)
@@ -136,7 +192,25 @@ async def test_our_own_record_and_files_that_only_it_knows() -> None:
     assert found.files["/opt/stacks/old/compose.yaml"] == FileState.of(b"old")
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"files": 3}', b'{"files": {"a": 1}}', b"\xff", None])
+def test_the_record_with_images_and_kept_texts_and_an_older_one_without() -> None:
+    record = AppliedRecord({"/a": ("00", "01")}, "/opt/homelab", {"wiki": "dokuwiki:1"}, {"/a": "02"})
+    assert parse_applied(encode_applied(record)) == record
+    assert parse_applied(b'{"files": {"/a": ["00"]}, "lab": "/l"}') == AppliedRecord({"/a": ("00",)}, "/l")
+
+
+def test_a_text_that_is_kept_and_given_up_again() -> None:
+    record = AppliedRecord({"/a": ("00",)}, kept={"/b": "03"})
+    kept = record.keeping("/a", "02", "01")
+    assert (kept.files["/a"], kept.kept) == (("00", "01"), {"/a": "02", "/b": "03"})
+    assert kept.keeping("/a", "02", "01") == kept
+    assert kept.not_keeping("/a").kept == {"/b": "03"}
+    assert record.keeping("/gone", "02", None).files["/gone"] == ()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b'{"files": 3}', b'{"files": {"a": 1}}', b'{"kept": 1}', b'{"images": ["a"]}', b"\xff", None],
+)
 def test_a_damaged_record_is_none_so_that_nothing_of_a_person_is_lost(content: bytes | None) -> None:
     assert parse_applied(content).files == {}
 
