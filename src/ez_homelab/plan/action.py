@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 Kind = Literal["image", "network", "volume", "authority", "certificate", "file", "service", "attachment"]
 Verb = Literal[
-    "build", "pull", "create", "issue", "renew", "write", "replace", "recreate", "start", "restart",
+    "build", "pull", "create", "copy", "issue", "renew", "write", "replace", "recreate", "start", "restart",
     "connect", "disconnect", "own", "remove",
 ]  # fmt: skip
 
 _SIGNS: dict[str, str] = {
-    "build": "+", "pull": "+", "create": "+", "issue": "+", "write": "+", "connect": "+",
+    "build": "+", "pull": "+", "create": "+", "copy": "+", "issue": "+", "write": "+", "connect": "+",
     "remove": "-", "disconnect": "-",
 }  # fmt: skip
 
@@ -29,7 +29,8 @@ class Action:
     """One change of one resource on one server.
 
     `waits_for` holds the ids of actions that must be done first; `downtime` is the expected time in seconds during
-    which the resource's app does not answer; `destructive` means that something a person may miss is gone afterwards.
+    which the resource's app does not answer, `worst_downtime` the longest (0: not known) where the new version does not
+    get well and the stack goes back; `destructive` means that something a person may miss is gone afterwards.
     `settings` are choices the planner made for the executor, such as a new network's subnet.
     """
 
@@ -40,13 +41,16 @@ class Action:
     cause: str
     waits_for: tuple[str, ...] = ()
     downtime: float = 0.0
+    worst_downtime: float = 0.0
     destructive: bool = False
     settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
         """The action's name, unique in its plan."""
-        return f"{self.server}:{self.kind}:{self.name}"
+        # A volume can be copied and then given to another owner in one plan.
+        copy = ":copy" if self.verb == "copy" else ""
+        return f"{self.server}:{self.kind}:{self.name}{copy}"
 
     @property
     def sign(self) -> str:
@@ -55,8 +59,13 @@ class Action:
 
     def line(self) -> str:
         """The action's one text form."""
-        cost = f"  (down about {self.downtime:.0f} s)" if self.downtime else ""
-        return f"{self.sign} {self.kind:<11} {self.name}  {self.verb}: {self.cause}{cost}"
+        return f"{self.sign} {self.kind:<11} {self.name}  {self.verb}: {self.cause}{self._cost()}"
+
+    def _cost(self) -> str:
+        if not self.downtime:
+            return ""
+        worst = f", at most {self.worst_downtime:.0f} s if it has to go back" if self.worst_downtime else ""
+        return f"  (down about {self.downtime:.0f} s{worst})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +77,15 @@ class Held:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A file that a person edited on the server and wants to stay as it is: shown, and left alone."""
+
+    server: str
+    path: str
+    reason: str
+
+
 @dataclass(frozen=True)
 class Plan:
     """Everything that would be done to make the lab's servers match; nothing in it was done yet."""
@@ -76,6 +94,7 @@ class Plan:
     held: tuple[Held, ...] = ()
     unknown: tuple[tuple[str, str], ...] = ()
     warnings: tuple[str, ...] = ()
+    kept: tuple[Kept, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.actions)
@@ -96,6 +115,7 @@ class Plan:
             "hash": self.hash,
             "actions": [{"id": action.id, **asdict(action)} for action in self.actions],
             "held": [asdict(held) for held in self.held],
+            "kept": [asdict(kept) for kept in self.kept],
             "unknown": [{"server": server, "reason": reason} for server, reason in self.unknown],
             "warnings": list(self.warnings),
         }
@@ -106,6 +126,7 @@ class Plan:
             yield f"\n{server}"
             yield from (f"  {action.line()}" for action in self.actions if action.server == server)
         yield from (f"\n{held.server}: {held.name} is held: {held.reason}" for held in self.held)
+        yield from (f"\n{kept.server}: {kept.path} is kept: {kept.reason}" for kept in self.kept)
         yield from (f"\n{server} is unknown: {reason}" for server, reason in self.unknown)
         yield from (f"\nwarning: {warning}" for warning in self.warnings)
 

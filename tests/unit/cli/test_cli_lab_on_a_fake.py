@@ -69,6 +69,7 @@ def test_plan_shows_all_and_check_says_so_by_its_status(ez: Face) -> None:
         "hash": ez.json("plan")["hash"],
         "actions": [],
         "held": [],
+        "kept": [],
         "unknown": [],
         "warnings": [],
     }
