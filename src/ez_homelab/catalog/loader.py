@@ -8,6 +8,7 @@ Nothing is read but the folders that are asked for, so a catalog of any size cos
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -20,8 +21,8 @@ from ez_homelab.catalog.app_tests import AppTests
 from ez_homelab.catalog.base import Model
 from ez_homelab.catalog.compose_fragment import ComposeFragment
 from ez_homelab.catalog.faults import did_you_mean, model_faults
+from ez_homelab.catalog.lint import broken_rules
 from ez_homelab.catalog.manifest import Manifest
-from ez_homelab.catalog.rules import broken_rules
 from ez_homelab.errors import CatalogError, Fault
 from ez_homelab.yaml_text import Document, parse_yaml
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ez_homelab.catalog.compose_fragment import Healthcheck
+    from ez_homelab.catalog.lint import Breach
 
 MAX_FILES = 200
 MAX_FILE_BYTES = 1_000_000
@@ -65,10 +67,15 @@ class Catalog:
         """
         with self._lock:
             if app_id not in self._apps:
-                self._apps[app_id] = _load_cached(self._folder_of(app_id))
+                self._apps[app_id] = _load_cached(self.folder(app_id))
             return self._apps[app_id]
 
-    def _folder_of(self, app_id: str) -> Path:
+    def folder(self, app_id: str) -> Path:
+        """The folder that the app is read from.
+
+        Raises:
+            CatalogError: there is no such app.
+        """
         for folder in reversed(self._folders):
             if app_id in _app_names(folder):
                 return folder / app_id
@@ -102,18 +109,51 @@ def _load_cached(folder: Path) -> App:
     return _loaded[folder]
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What an app's folder holds: the app where its files can be read, and what is wrong with their form."""
+
+    folder: Path
+    app: App | None
+    faults: tuple[Fault, ...]
+    documents: Mapping[str, Document]
+
+    def fault(self, breach: Breach) -> Fault:
+        """The breach of a rule with its position."""
+        if isinstance(breach.at, int):
+            return Fault(str(self.folder / breach.file), breach.at, 1, breach.message, breach.suggestion)
+        return self.documents[breach.file].fault(breach.at, breach.message, breach.suggestion)
+
+
 def load_app(folder: Path) -> App:
     """The app in the folder.
 
     Raises:
         CatalogError: with every fault of every file of the folder and its position. Nothing was changed.
     """
+    reading = read_app(folder)
+    faults = list(reading.faults)
+    if reading.app:
+        faults += [reading.fault(breach) for breach in broken_rules(reading.app)]
+        if not faults:
+            return reading.app
+    in_order = sorted(set(faults), key=lambda fault: (fault.file, fault.line, fault.column, fault.message))
+    raise CatalogError(
+        f"the app {folder.name[:60]!r} in the catalog has {len(in_order)} mistake{'s' if len(in_order) > 1 else ''}",
+        tuple(in_order),
+        fix=f"correct the files in {folder} and run this again",
+    )
+
+
+def read_app(folder: Path) -> Reading:
+    """The folder's files in their form, before any rule is asked."""
     faults: list[Fault] = []
     documents = {name: _document(folder, name, faults) for name in ("service.yaml", "compose.yaml", "tests.yaml")}
     manifest = _model(documents["service.yaml"], Manifest, faults)
     compose = _model(documents["compose.yaml"], ComposeFragment, faults)
     tests = _model(documents["tests.yaml"], AppTests, faults)
     files = _files(folder / "files", faults)
+    app = None
     if manifest and compose and tests:
         app = App(
             id=manifest.id,
@@ -124,15 +164,7 @@ def load_app(folder: Path) -> App:
             image_folders=MappingProxyType(_image_folders(folder, manifest, compose)),
             folder=folder,
         )
-        faults += [documents[at].fault(path, message, fix) for at, path, message, fix in broken_rules(app)]
-        if not faults:
-            return app
-    in_order = sorted(set(faults), key=lambda fault: (fault.file, fault.line, fault.column, fault.message))
-    raise CatalogError(
-        f"the app {folder.name[:60]!r} in the catalog has {len(in_order)} mistake{'s' if len(in_order) > 1 else ''}",
-        tuple(in_order),
-        fix=f"correct the files in {folder} and run this again",
-    )
+    return Reading(folder, app, tuple(faults), MappingProxyType(documents))
 
 
 def _image_folders(folder: Path, manifest: Manifest, compose: ComposeFragment) -> dict[str, Path]:

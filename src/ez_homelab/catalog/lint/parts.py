@@ -52,3 +52,14 @@ def permissions(app: App) -> set[str]:
 def may_be_root(app: App, service: str) -> bool:
     """Whether a permission lets the service run as root."""
     return bool({("root", None), ("root", service)} & granted(app))
+
+
+def variables_in_use(app: App) -> set[str]:
+    """The names of variables that `environment` or a mount of some service uses."""
+    texts = [text for service in app.compose.services.values() for text in service.environment.values()]
+    return {name for text in (*texts, *(mount.source for _, mount in mounts(app))) for name in variables(text)}
+
+
+def covers(source: str, name: str) -> bool:
+    """Whether a declared source is the file of that name, or a folder that it lies in."""
+    return name == source or (source.endswith("/") and name.startswith(source))

@@ -1,0 +1,35 @@
+"""A `VOLUME` of an edition is where compose.yaml mounts something."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ez_homelab.catalog.lint.dockerfile import dockerfiles
+from ez_homelab.catalog.lint.rule import Breach, EditionRule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ez_homelab.catalog.app import App
+
+
+def _find(app: App) -> Iterator[Breach]:
+    for dockerfile in dockerfiles(app):
+        service = app.compose.services[dockerfile.service]
+        mounted = {mount.target for mount in service.volumes} | set(service.tmpfs)
+        for item in dockerfile.last_stage():
+            for path in item.arguments() if item.name == "VOLUME" else ():
+                if path.rstrip("/") not in mounted:
+                    message = f"`VOLUME {path}` is mounted nowhere in compose.yaml"
+                    there = ", ".join(sorted(mounted)) or "nothing"
+                    yield Breach(dockerfile.file, item.line, message, f"mounted: {there}")
+
+
+RULE = EditionRule(
+    code="edition-volumes",
+    severity="error",
+    demands="A `VOLUME` of an edition is where compose.yaml mounts something.",
+    why="Docker makes a nameless volume for each other one, which is in no backup and lost with the container.",
+    fix="Use upstream's path in both, or remove the `VOLUME`.",
+    find=_find,
+)
