@@ -455,11 +455,12 @@ class Conformance:
         with pytest.raises(RuntimeError, match="broken off"):
             async with server.host.lock(path, LOCK_TEXT):
                 raise RuntimeError("broken off")
-        async with server.host.lock(path, "bob"):
+        async with server.host.lock(path, "bob") as left:
             with pytest.raises(LockedError) as raised:
                 async with server.host.lock(path, "carol"):
                     pytest.fail("two hold the lock")
         assert raised.value.evidence == "bob"
+        assert left == ""
 
     async def test_locks_of_other_names_are_free(self, server: Server) -> None:
         async with server.host.lock(server.path("one"), "alice"), server.host.lock(server.path("two"), "bob"):

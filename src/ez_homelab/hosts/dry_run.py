@@ -93,7 +93,7 @@ class DryRunHost:
             self._pruned.add(folder)
 
     @contextlib.asynccontextmanager
-    async def lock(self, path: str, holder: str) -> AsyncIterator[None]:
+    async def lock(self, path: str, holder: str) -> AsyncIterator[str]:
         """Hold it against others who use this object, and against nobody else."""
-        with self._locks.hold(path, holder):
-            yield
+        with self._locks.hold(path, holder) as left:
+            yield left

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+LONGEST_HOLDER = 4096
+"""Bytes of a lock's text that are read."""
+
 
 class LocalHost:
     """This machine: programs as child processes, files by system calls in a thread, so that a slow disk stops nobody.
@@ -66,15 +69,17 @@ class LocalHost:
         await self._in_thread("was not removed", path, lambda: local_files.remove_file(path, prunable))
 
     @contextlib.asynccontextmanager
-    async def lock(self, path: str, holder: str) -> AsyncIterator[None]:
+    async def lock(self, path: str, holder: str) -> AsyncIterator[str]:
         """See `Host.lock`: a kernel lock on the file, which stays and holds the holder's text."""
         with local_files.told_as_command_error("was not locked", checked_path(path), self.name):
             descriptor = _locked(path, self.name)
+        left = ""
         try:
             with contextlib.suppress(OSError):  # on a full disk the lock still counts, and its text is a courtesy
+                left = _text_in(descriptor)
                 os.ftruncate(descriptor, 0)
                 os.pwrite(descriptor, holder.encode(), 0)
-            yield
+            yield left
         finally:
             with contextlib.suppress(OSError):
                 os.ftruncate(descriptor, 0)
@@ -119,9 +124,15 @@ def _is_still(descriptor: int, name: str, folder: int) -> bool:
         return False
 
 
+def _text_in(descriptor: int) -> str:
+    return os.pread(descriptor, LONGEST_HOLDER, 0).decode(errors="replace").strip("\0 \n")
+
+
 def _already_locked(descriptor: int, path: str, host_name: str) -> LockedError:
-    with os.fdopen(descriptor, "rb") as file:
-        holder = file.read().decode(errors="replace").strip()
+    try:
+        holder = _text_in(descriptor)
+    finally:
+        os.close(descriptor)
     return LockedError(
         f"another run holds the lock {path} on {host_name}",
         evidence=holder or "it has not yet said who it is",

@@ -29,15 +29,19 @@ class MemoryFile:
 
 
 class MemoryLocks:
-    """Locks by path, each with its holder's text in `held`; nobody outside this object sees them."""
+    """Locks by path, each with its holder's text in `held`; nobody outside this object sees them.
+
+    `left` has the texts of holders that ended without giving their lock back.
+    """
 
     def __init__(self, host_name: str) -> None:
         self.held: dict[str, str] = {}
+        self.left: dict[str, str] = {}
         self._host_name = host_name
 
     @contextlib.contextmanager
-    def hold(self, path: str, holder: str) -> Iterator[None]:
-        """Hold the lock while the context lives; raises `LockedError` where it is held."""
+    def hold(self, path: str, holder: str) -> Iterator[str]:
+        """Hold the lock while the context lives, which has what was left; raises `LockedError` where it is held."""
         checked_path(path)
         if path in self.held:
             raise LockedError(
@@ -48,6 +52,6 @@ class MemoryLocks:
             )
         self.held[path] = holder
         try:
-            yield
+            yield self.left.pop(path, "")
         finally:
             self.held.pop(path, None)

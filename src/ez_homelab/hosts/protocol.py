@@ -146,9 +146,11 @@ class Host(Protocol):
         """
         ...
 
-    def lock(self, path: str, holder: str) -> AbstractAsyncContextManager[None]:
+    def lock(self, path: str, holder: str) -> AbstractAsyncContextManager[str]:
         """Hold an exclusive lock named by `path` while the context lives; it ends with the holder, also by SIGKILL.
 
+        The context's value is the text of an earlier holder that ended without giving the lock back (it was killed, or
+        the power went); empty where the last one did.
         `holder` says who, with what command and since when. Raises `LockedError` at once where another holds it, with
         that one's `holder` text as evidence. Programs started meanwhile do not hold the lock on.
         """

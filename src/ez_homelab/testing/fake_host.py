@@ -81,6 +81,7 @@ class FakeHost:
     def revive(self) -> None:
         """Our process is started again after `Killed`: its death freed its locks, the files are as they were."""
         self._dead = None
+        self._locks.left.update(self._locks.held)
         self._locks.held.clear()
 
     async def run(self, command: Command, *, on_line: Callable[[str], None] | None = None) -> Completed:
@@ -134,12 +135,16 @@ class FakeHost:
                 self.folders.discard(folder)
 
     @contextlib.asynccontextmanager
-    async def lock(self, path: str, holder: str) -> AsyncIterator[None]:
+    async def lock(self, path: str, holder: str) -> AsyncIterator[str]:
         """See `Host.lock`; freed by `revive` where the holder was `Killed`."""
         async with contextlib.AsyncExitStack() as stack:
             async with self._operation(f"lock {path}"):
-                stack.enter_context(self._locks.hold(path, holder))
-            yield
+                left = stack.enter_context(self._locks.hold(path, holder))
+            try:
+                yield left
+            finally:
+                if self._dead is not None:
+                    self._locks.left[path] = holder
 
     @contextlib.asynccontextmanager
     async def _operation(self, text: str) -> AsyncIterator[None]:

@@ -71,8 +71,11 @@ async def test_a_killed_process_cleans_nothing_up() -> None:
     with pytest.raises(Killed):
         await fake.read("/a/journal")
     fake.revive()
-    async with fake.lock("/a/lock", "the next run"):
+    async with fake.lock("/a/lock", "the next run") as left:
         assert await fake.read("/a/journal") == b"begun"
+    assert left == "a run"
+    async with fake.lock("/a/lock", "the one after it") as left:
+        assert left == ""
 
 
 async def test_two_runs_interleave() -> None:

@@ -312,8 +312,9 @@ async def test_a_killed_holder_frees_the_lock_though_its_daemon_lives(host: Loca
         assert raised.value.evidence == "a killed run"
         kill(holder)
         assert not is_gone(daemon)
-        async with host.lock(path, "we"):
+        async with host.lock(path, "we") as left:
             assert Path(path).read_text() == "we"
+        assert left == "a killed run"
     finally:
         kill(holder)
         os.kill(daemon, signal.SIGKILL)
@@ -324,10 +325,22 @@ async def test_only_its_owner_can_open_a_lock(host: LocalHost, tmp_path: Path) -
         assert stat.S_IMODE((tmp_path / "lock").stat().st_mode) == 0o600
 
 
-async def test_text_of_an_ended_run_is_not_believed(host: LocalHost, tmp_path: Path) -> None:
-    (tmp_path / "lock").write_text("a run that a power cut ended")
-    async with host.lock(str(tmp_path / "lock"), "we"):
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        (b"a run that a power cut ended", "a run that a power cut ended"),
+        (b"\0" * 40, ""),
+        (b"\xff\n", "\ufffd"),
+        (b"x" * 10_000, "x" * 4096),
+    ],
+)
+async def test_text_of_an_ended_run_is_told_and_not_believed(
+    host: LocalHost, tmp_path: Path, found: bytes, told: str
+) -> None:
+    (tmp_path / "lock").write_bytes(found)
+    async with host.lock(str(tmp_path / "lock"), "we") as left:
         assert (tmp_path / "lock").read_text() == "we"
+    assert left == told
     assert (tmp_path / "lock").read_text() == ""
 
 
