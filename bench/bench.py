@@ -21,14 +21,11 @@ from pathlib import Path
 PROGRAM = Path(sys.executable).parent / "ez-homelab"
 PLAN_CODE = """
 import json, resource, time
-from ez_homelab.catalog.loader import Catalog
 from ez_homelab.plan import make_plan
-from ez_homelab.render import render
-from ez_homelab.testing.make_lab import make_lab, observed_as
+from ez_homelab.testing.make_lab import desired_of, make_lab, observed_as
 lab = make_lab(servers=50, apps=1000)
-find_app = Catalog.shipped().app
 started = time.perf_counter()
-desired = render(lab, find_app)  # reads the catalog's apps, as every command does once
+desired = desired_of(lab)  # reads the catalog's apps, as every command does once
 rendered = time.perf_counter()
 observed = observed_as(desired)
 looked = time.perf_counter()

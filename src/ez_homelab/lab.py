@@ -355,7 +355,8 @@ class Homelab:
 
     async def _require_our_core(self) -> None:
         """Before anything is taken away, with as little as possible that has to work for it."""
-        from ez_homelab.observe.look import APPLIED_RECORD, parse_applied
+        from ez_homelab.observe.look import APPLIED_RECORD
+        from ez_homelab.observe.record import parse_applied
 
         self._require_ours(self.core.name, parse_applied(await self.core.read(APPLIED_RECORD)).lab)
 

@@ -20,7 +20,7 @@ from ez_homelab.lab import Homelab
 from ez_homelab.plan import make_plan
 from ez_homelab.render import Given, render
 from ez_homelab.secrets.value import Secret
-from ez_homelab.testing.make_lab import observed_as, observed_bare
+from ez_homelab.testing.make_lab import observed_as, observed_bare, pinned
 
 if TYPE_CHECKING:
     from ez_homelab.render.desired import Desired
@@ -38,7 +38,7 @@ def rendered(case: Path) -> Desired:
         for app, parts in homelab.editions.items()
     }
     overrides = load_overrides(case, [item.name for item in lab.instances])
-    return render(lab, homelab.catalog.app, Given(tags, overrides, secrets=made_up_secrets(homelab)))
+    return render(lab, homelab.catalog.app, Given(tags, overrides, secrets=made_up_secrets(homelab), pin=pinned))
 
 
 def made_up_secrets(homelab: Homelab) -> dict[str, dict[str, Secret]]:

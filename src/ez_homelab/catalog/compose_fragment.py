@@ -64,7 +64,7 @@ class Mount(Model):
 
 
 def parse_mount(value: Any) -> Any:
-    """The mount in `NAME:/path`, `./files/NAME:/path:ro`, `./secrets/ID:/path:ro`, `/host:/path:ro` or `${MEDIA}:/x`."""
+    """The mount in `NAME:/path`, `./files/NAME:/path:ro`, `./secrets/ID:/path:ro`, `/host:/path:ro`, `${MEDIA}:/x`."""
     if not isinstance(value, str):
         raise PydanticCustomError("mount", "is not a mount: write SOURCE:/path or SOURCE:/path:ro")
     source, _, rest = value.partition(":")
@@ -90,7 +90,7 @@ def _kind_and_source(source: str) -> tuple[Any, str]:
         return "host", source
     if source.startswith("."):
         raise PydanticCustomError(
-            "mount", "is below neither ./files/ nor ./secrets/: nothing else of the app is mounted"
+            "mount", "is below neither ./files/ nor ./secrets/, which is all that is mounted"
         )
     if not _VOLUME.fullmatch(source):
         raise PydanticCustomError("mount", "has a source that is neither a path nor the name of a volume")

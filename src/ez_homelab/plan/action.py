@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-Kind = Literal["image", "network", "volume", "authority", "certificate", "file", "service", "attachment"]
+Kind = Literal["image", "network", "volume", "authority", "certificate", "secret", "file", "service", "attachment"]
 Verb = Literal[
     "build", "pull", "create", "copy", "issue", "renew", "write", "replace", "recreate", "start", "restart",
-    "connect", "disconnect", "own", "remove",
+    "connect", "disconnect", "own", "remove", "lock", "rotate",
 ]  # fmt: skip
 
 _SIGNS: dict[str, str] = {
     "build": "+", "pull": "+", "create": "+", "copy": "+", "issue": "+", "write": "+", "connect": "+",
-    "remove": "-", "disconnect": "-",
+    "lock": "+", "remove": "-", "disconnect": "-",
 }  # fmt: skip
 
 

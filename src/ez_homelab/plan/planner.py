@@ -6,31 +6,41 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ez_homelab.errors import PrerequisiteError
-from ez_homelab.images.editions import BASE_TAG
 from ez_homelab.observe.observed import Unknown
-from ez_homelab.plan.action import Action, Held, Plan
+from ez_homelab.plan.action import Action, Held, Kept, Plan
 from ez_homelab.plan.certificates import certificate_actions
-from ez_homelab.plan.files import file_actions, marker_of
+from ez_homelab.plan.copies import after_copies, copy_actions
+from ez_homelab.plan.files import OVERWRITE, Choices, file_actions, kept_files, marker_of
+from ez_homelab.plan.images import after_the_mirror, image_actions
 from ez_homelab.plan.services import ServicePlanner, unneeded_networks
 from ez_homelab.plan.subnets import free_subnets
 from ez_homelab.render.desired import MARKER, STACKS_FOLDER, stack_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from ez_homelab.observe.observed import ObservedServer
-    from ez_homelab.plan.action import Verb
-    from ez_homelab.render.desired import Desired, DesiredImage, DesiredServer
+    from ez_homelab.render.desired import Desired, DesiredServer
+    from ez_homelab.render.secrets import DueRotation
 
 
-def make_plan(desired: Desired, observed: Mapping[str, ObservedServer | Unknown], *, start_held: bool = False) -> Plan:
+def make_plan(
+    desired: Desired,
+    observed: Mapping[str, ObservedServer | Unknown],
+    *,
+    start_held: bool = False,
+    choices: Choices = OVERWRITE,
+    rotations: Sequence[DueRotation] = (),
+) -> Plan:
     """What to do so that every server that could be looked at is as desired.
 
-    `start_held` also starts what a person stopped. Raises `PrerequisiteError` where something of somebody else's is in
-    the way: a stack folder without our marker, a container or network with a name that we need.
+    `start_held` also starts what a person stopped; `choices` says what becomes of files that a person edited;
+    `rotations` are secrets whose new value an app has to be told. Raises `PrerequisiteError` where something of
+    somebody else's is in the way: a stack folder without our marker, a container or network with a name that we need.
     """
     actions: list[Action] = []
     held: list[Held] = []
+    kept: list[Kept] = []
     unknown: list[tuple[str, str]] = []
     for name, server in desired.servers.items():
         found = observed[name]
@@ -38,55 +48,59 @@ def make_plan(desired: Desired, observed: Mapping[str, ObservedServer | Unknown]
             unknown.append((name, found.reason))
             continue
         _refuse_what_is_not_ours(server, found)
-        server_actions, server_held = _plan_server(desired.domain, server, found, start_held=start_held)
-        actions += server_actions
-        held += server_held
-    return Plan(tuple(actions), tuple(held), tuple(unknown), desired.warnings)
+        kept += kept_files(server, found, choices)
+        services = ServicePlanner(server, found, start_held=start_held)
+        own = [rotation for rotation in rotations if rotation.server == name]
+        copies = copy_actions(server, found, start_held=start_held)
+        planned = _plan_server(desired.domain, server, found, services, [*file_actions(server, found, choices)], own)
+        actions += [*copies, *after_the_mirror(after_copies(planned, copies, server), server)]
+        held += services.held
+    return Plan(tuple(actions), tuple(held), tuple(unknown), desired.warnings, tuple(kept))
 
 
 def _plan_server(
-    domain: str, server: DesiredServer, found: ObservedServer, *, start_held: bool
-) -> tuple[list[Action], list[Held]]:
-    files = list(file_actions(server, found))
+    domain: str,
+    server: DesiredServer,
+    found: ObservedServer,
+    services: ServicePlanner,
+    files: list[Action],
+    rotations: Sequence[DueRotation],
+) -> list[Action]:
+    images = list(image_actions(server, found))
     before = [
-        *_images(server, found),
+        *images,
         *_networks(server, found),
         *_volumes(server, found),
         *certificate_actions(domain, server, found, after=marker_of(files, server.certificate.path)),
+        *_rotations(rotations, images),
     ]
-    services = ServicePlanner(server, found, start_held=start_held)
-    written = [_after_images(action, server, before) for action in files if action.verb != "remove"]
+    written = [_after_what_is_new(action, server, before) for action in files if action.verb != "remove"]
     changed = services.actions(after=[*before, *written])
     gone = list(services.removals())
     after = [*changed, *gone]
-    cleared = _removed_files(files, after)
-    return [*before, *written, *changed, *gone, *cleared, *_removed_networks(server, found, after)], services.held
+    return [*before, *written, *after, *_removed_files(files, after), *_removed_networks(server, found, after)]
 
 
-def _after_images(action: Action, server: DesiredServer, before: list[Action]) -> Action:
+def _rotations(rotations: Iterable[DueRotation], images: list[Action]) -> Iterator[Action]:
+    """An app that has to be told a new value is told before the stack's files name it, by the version that runs now."""
+    for rotation in rotations:
+        cause = f"a new value was asked for; {rotation.container} is told it"
+        settings = {"app": rotation.app, "id": rotation.id, "stack": rotation.stack}
+        waits_for = tuple(image.id for image in images)
+        yield Action(rotation.server, "secret", rotation.name, "rotate", cause, waits_for, settings=settings)
+
+
+def _after_what_is_new(action: Action, server: DesiredServer, before: list[Action]) -> Action:
     """A stack that is there keeps its files until the images that the new ones name are there too."""
     if action.verb != "replace":
         return action
-    named = {service.image_name for stack in server.stacks if action.name.startswith(f"{stack.folder}/")
-             for service in stack.services}  # fmt: skip
-    images = tuple(image.id for image in before if image.kind == "image" and image.name in named)
-    return replace(action, waits_for=(*action.waits_for, *images))
-
-
-def _images(server: DesiredServer, found: ObservedServer) -> Iterator[Action]:
-    missing = [image for image in server.images if not found.has_image(image.pinned)]
-    base: tuple[str, ...] = ()
-    if any(image.source == "packages" for image in missing) and BASE_TAG not in found.images:
-        made = Action(server.name, "image", BASE_TAG, "build", "package editions are built on it")
-        base = (made.id,)
-        yield made
-    for image in missing:
-        verb, waits_for = _image_verb(image, base)
-        yield Action(server.name, "image", image.reference, verb, "not on the server", waits_for)
-
-
-def _image_verb(image: DesiredImage, base: tuple[str, ...]) -> tuple[Verb, tuple[str, ...]]:
-    return ("build", base) if image.source == "packages" else ("pull", ())
+    stack = next((stack for stack in server.stacks if action.name.startswith(f"{stack.folder}/")), None)
+    if stack is None:
+        return action
+    names = {service.image_name for service in stack.services}
+    earlier = [other.id for other in before if other.kind == "image" and other.name in names]
+    earlier += [other.id for other in before if other.kind == "secret" and other.settings["stack"] == stack.name]
+    return replace(action, waits_for=(*action.waits_for, *earlier))
 
 
 def _networks(server: DesiredServer, found: ObservedServer) -> Iterator[Action]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ez_homelab.config.model import MIRROR
 from ez_homelab.images.reference import is_edition, short
 from ez_homelab.plan.action import Action, Held
+from ez_homelab.plan.copies import image_before, way_back_downtime
 from ez_homelab.render.desired import STACKS_FOLDER
 
 if TYPE_CHECKING:
@@ -83,6 +85,8 @@ class ServicePlanner:
             # Compose leaves a container of another project alone, and cannot make a second one of that name.
             replaces = {**settings, "replaces": container.project or ""}
             return Need("recreate", f"moves here from the stack {container.project}", replaces)
+        if service.image == service.image_name == container.image and service.app != MIRROR:
+            return Need("recreate", "its image is given the digest that it has", settings)
         if is_edition(container.image) != is_edition(service.image):
             before = short(container.image)
             cause = f"image source {before} -> {service.image_name}; the other version may not read its data"
@@ -101,9 +105,20 @@ class ServicePlanner:
         )
         downtime = 0.0 if need.verb in ("create", "start") else service.expected_downtime
         return Action(
-            self._server.name, "service", service.key, need.verb, need.cause,
-            waits_for=(*concerned, *before), downtime=downtime, destructive=need.destructive, settings=need.settings,
+            self._server.name, "service", service.key, need.verb, need.cause, waits_for=(*concerned, *before),
+            downtime=downtime, worst_downtime=self._worst(service, need, earlier, needs),
+            destructive=need.destructive, settings=need.settings,
         )  # fmt: skip
+
+    def _worst(self, service: DesiredService, need: Need, earlier: list[Action], needs: dict[str, Need]) -> float:
+        """How long the app may be away where its new version fails: all that is made anew in its stack goes back."""
+        if need.verb != "recreate" or not image_before(service, self._found):
+            return 0.0
+        anew = [other for other in self._server.services
+                if other.stack == service.stack and other.name in needs and needs[other.name].makes_anew]  # fmt: skip
+        volumes = {volume for other in anew for volume in other.volumes}
+        copied = sum(action.verb == "copy" and action.name in volumes for action in earlier)
+        return way_back_downtime(anew, copied)
 
     def _attachments(self, needs: dict[str, Need], earlier: list[Action]) -> Iterator[Action]:
         """Networks that a container which is not made anew must join or leave, once it runs again if it has to."""

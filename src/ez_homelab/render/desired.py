@@ -97,9 +97,9 @@ class DesiredService:
     """One container.
 
     `image` is what the container is made from, with its digest where the lab has locked one; `image_name` is what plans
-    call it. `fingerprint` covers everything whose change needs a new container: its definition, its image, and the content of
-    the mounted files that it reads only at its start. `live_networks` are joined and left while it runs. On the app's
-    `private_network` (empty: it has none) its neighbours know it as `alias`.
+    call it. `fingerprint` covers everything whose change needs a new container: its definition, its image, and the
+    content of the mounted files that it reads only at its start. `live_networks` are joined and left while it runs. On
+    the app's `private_network` (empty: it has none) its neighbours know it as `alias`.
     `ready_within` is how long it may take to become healthy, `expected_downtime` what a new container usually costs
     (both in seconds).
     """

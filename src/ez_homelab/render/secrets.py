@@ -6,15 +6,35 @@ Both are readable by nobody but root and the container's own user.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ez_homelab.render.desired import STACKS_FOLDER, DesiredFile
 from ez_homelab.secrets.needs import Need
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping
 
     from ez_homelab.render.instance import Instance
+    from ez_homelab.secrets.value import Secret
+
+@dataclass(frozen=True, slots=True)
+class DueRotation:
+    """A secret with a new value that `container` has to be told, by running `command` with it as its input."""
+
+    server: str
+    stack: str
+    app: str
+    id: str
+    container: str
+    command: tuple[str, ...]
+    value: Secret
+
+    @property
+    def name(self) -> str:
+        """The secret as people name it."""
+        return f"{self.app}/{self.id}"
+
 
 FOLDER = "secrets"
 """Where the files lie, below the stack's folder: a folder for each container, because containers have users."""
@@ -66,6 +86,18 @@ def readers(instance: Instance, secret_id: str) -> tuple[str, ...]:
         if any(mount.kind == "secret" and mount.source == secret_id for mount in source.volumes)
         or (name and any(f"${{{name}}}" in text for text in source.environment.values()))
     )
+
+
+def rotations(instances: Iterable[Instance], pending: Container[tuple[str, str]]) -> Iterator[DueRotation]:
+    """The secrets among the pending ones whose apps must be told more than a new container tells them."""
+    for instance in instances:
+        for secret in instance.app.manifest.secrets:
+            how = secret.rotate
+            if how.how == "command" and how.service and (instance.name, secret.id) in pending:
+                container, value = instance.container(how.service), instance.secrets[secret.id]
+                yield DueRotation(
+                    instance.server, instance.stack, instance.name, secret.id, container, how.command, value
+                )
 
 
 def _owner(user: str | None) -> tuple[int, int]:

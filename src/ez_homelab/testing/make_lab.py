@@ -8,6 +8,7 @@ make_plan(desired, observed_as(desired, missing={"dokuwiki"}))  # creates that o
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import cycle, islice
@@ -19,6 +20,7 @@ from ez_homelab.config.model import CORE, AppInstance, Images, Lab, Server, Stac
 from ez_homelab.config.starter import starter_lab
 from ez_homelab.hosts import FileState
 from ez_homelab.images.editions import BASE_TAG
+from ez_homelab.images.reference import as_listed
 from ez_homelab.observe.observed import (
     AppliedRecord,
     ObservedCertificate,
@@ -76,7 +78,12 @@ def desired_of(
     """What `render` makes of the lab with the shipped apps (or these); editions are tagged `ez-homelab/APP:edition`."""
     apps = catalog or Catalog.shipped()
     packages = lab.images.source == "packages"
-    return render(lab, apps.app, Given(_edition_tags(apps) if packages else {}, overrides or {}))
+    return render(lab, apps.app, Given(_edition_tags(apps) if packages else {}, overrides or {}, pin=pinned))
+
+
+def pinned(reference: str) -> str:
+    """The reference as if the lab had locked it: the digest is made of the name."""
+    return f"{reference}@sha256:{hashlib.sha256(reference.encode()).hexdigest()}"
 
 
 def _edition_tags(apps: Catalog) -> dict[str, dict[str, str]]:
@@ -190,7 +197,7 @@ def _as_desired(domain: str, server: DesiredServer, at: datetime) -> ObservedSer
         containers=tuple(sorted((container_of(service, at=at) for service in server.services), key=lambda c: c.name)),
         networks=_networks(server.networks),
         volumes=tuple(ObservedVolume(item.name, item.owner or "0:0", managed=True) for item in server.volumes),
-        images={reference: f"sha256:{reference}" for reference in (*base, *references)},
+        images={as_listed(reference): f"sha256:{reference}" for reference in (*base, *references)},
         routed_subnets=(),
         certificate=_certificate(domain, server, at),
         applied=AppliedRecord({file.path: (file.sha256,) for file in server.files}),

@@ -75,7 +75,7 @@ LAB = "version: 1\ndomain: lab.localhost\nstacks:\n  wiki: [dokuwiki]\n"
         (("dokuwiki", "more"), "there already, in stack `wiki`"),
         (("glances", "wiki", "dokuwiki"), "there already"),
         (("glances", "core"), "written by this tool"),
-        (("traefik", "wiki"), "part of every lab"),
+        (("traefik", "wiki"), "comes by itself where a lab needs it"),
         (("../x", "wiki"), "is no name"),
         (("glances", "a b"), "is no name"),
         (("glances", "wiki", "x: y"), "is no name"),

@@ -146,3 +146,33 @@ def test_the_model_says_where_stacks_run() -> None:
     assert lab.stacks_on(lab.core.name) == lab.stacks
     assert lab.stacks_on("nas") == ()
     assert isinstance(lab, Lab)
+
+
+@pytest.mark.parametrize(
+    ("mirror", "told"),
+    [
+        ("registry.lan", ""),
+        ("registry.lan:5000", ""),
+        ("localhost/hub", ""),
+        ("nas:5000/a/b", ""),
+        ("127.0.0.1:5000", ""),
+        ("nas", "a path on Docker Hub"),
+        ("nas/hub", "a path on Docker Hub"),
+        ("https://registry.lan/hub/", "write `registry.lan/hub`"),
+        ("registry.lan/", "is no mirror"),
+        ("registry.lan:99999", "is no mirror"),
+        ("registry.lan/Hub", "is no mirror"),
+        ("user:word@registry.lan", "is no mirror"),
+        ("registry.lan/x@sha256:0", "is no mirror"),
+        ("-registry.lan", "is no mirror"),
+    ],
+)
+def test_a_mirror_is_a_registry_as_docker_knows_one(mirror: str, told: str) -> None:
+    text = f"version: 1\ndomain: lab.localhost\nimages: {{mirror: '{mirror}'}}\n"
+    try:
+        assert lab_from_text(text).images.mirror == mirror
+    except LabFileError as error:
+        assert told
+        assert told in error.evidence
+    else:
+        assert not told

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ez_homelab.hosts import FileState
+from ez_homelab.images.reference import as_listed
 from ez_homelab.observe import AppliedRecord, ObservedServer, ObservedVolume
 from ez_homelab.observe.observed import ObservedNetwork
 from ez_homelab.render.desired import MARKER, STACKS_FOLDER
@@ -94,11 +95,12 @@ class SimulatedServer:
     # --- actions -----------------------------------------------------------------------------------------------
 
     def _image(self, action: Action) -> None:
-        source = next((image.source for image in self.server.images if image.reference == action.name), "packages")
+        wanted = next((image for image in self.server.images if image.reference == action.name), None)
+        source = wanted.source if wanted else "packages"
         require(action.verb == ("build" if source == "packages" else "pull"), "wrong source")
         if "/edition" in action.name or ":edition" in action.name:
             require(any("base" in image for image in self.found.images), "no base to build on")
-        name = action.name.removeprefix("docker.io/").removeprefix("library/")
+        name = as_listed(wanted.pinned if wanted else action.name)
         self.found = replace(self.found, images={**self.found.images, name: f"sha256:{name}"})
 
     def _network(self, action: Action) -> None:
@@ -186,7 +188,7 @@ class SimulatedServer:
     def _make(self, action: Action, is_new: bool) -> None:
         service = next(one for one in self.server.services if one.key == action.name)
         require(is_new or action.verb == "recreate" or action.settings.get("replaces"), "the container is there")
-        require(service.image.removeprefix("docker.io/").removeprefix("library/") in self.found.images, "no image")
+        require(self.found.has_image(service.image), "no image")
         require(set(service.volumes) <= {volume.name for volume in self.found.volumes}, "no volume")
         missing = [
             file.path

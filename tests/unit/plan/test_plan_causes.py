@@ -12,6 +12,7 @@ from ez_homelab.config.model import AppInstance, Limits, Stack
 from ez_homelab.errors import PrerequisiteError
 from ez_homelab.hosts import FileState
 from ez_homelab.images.editions import BASE_TAG
+from ez_homelab.images.reference import as_listed
 from ez_homelab.observe import ObservedCertificate, ObservedNetwork, ObservedServer, ObservedVolume, Unknown
 from ez_homelab.plan import Plan, make_plan
 from ez_homelab.testing.make_lab import NOW, container_of, desired_of, make_lab, network_id, observed_as
@@ -21,6 +22,7 @@ DESIRED = desired_of(make_lab())
 SERVER = DESIRED.servers["core"]
 MADE = observed_as(DESIRED)["core"]
 WIKI = next(service for service in SERVER.services if service.name == "dokuwiki")
+LISTED = as_listed(WIKI.image)
 COMPOSE = "/opt/stacks/wiki/compose.yaml"
 ENV = "/opt/stacks/wiki/.env"
 FILE = next(file for file in SERVER.files if file.path == COMPOSE)
@@ -58,13 +60,13 @@ CASES: dict[str, tuple[ObservedServer, list[str]]] = {
     ),
     "image changed": (
         described("dokuwiki", fingerprint="before", image="dokuwiki:1"),
-        [f"~ service wiki/dokuwiki recreate: image dokuwiki:1 -> {WIKI.image} (down about 17 s)"],
+        [f"~ service wiki/dokuwiki recreate: image dokuwiki:1 -> {WIKI.image_name} (down about 17 s)"],
     ),
     "image from packages before, from a registry now": (
         described("dokuwiki", fingerprint="before", image="ez-homelab/dokuwiki:1"),
         [
-            (f"! service wiki/dokuwiki recreate: image source ez-homelab/dokuwiki:1 -> {WIKI.image}; the other version"
-            " may not read its data (down about 17 s)")
+            ("! service wiki/dokuwiki recreate: image source ez-homelab/dokuwiki:1 ->"
+             f" {WIKI.image_name}; the other version may not read its data (down about 17 s)")
         ],
     ),
     "made for another stack": (
@@ -151,8 +153,8 @@ CASES: dict[str, tuple[ObservedServer, list[str]]] = {
         [],
     ),
     "image missing": (
-        observed_as(DESIRED, missing_images={WIKI.image})["core"],
-        [f"+ image {WIKI.image} pull: not on the server"],
+        observed_as(DESIRED, missing_images={LISTED})["core"],
+        [f"+ image {WIKI.image_name} pull: not on the server"],
     ),
     "volume missing": (
         observed_as(DESIRED, missing_volumes={"dokuwiki-storage"})["core"],
@@ -264,7 +266,7 @@ def test_containers_wait_for_what_they_are_made_of() -> None:
                       certificate=ObservedCertificate(None, None))  # fmt: skip
     plan = planned(nothing)
     assert waits(plan, "service:wiki/dokuwiki") == {
-        f"image:{WIKI.image}", "network:edge-dokuwiki", "volume:dokuwiki-storage",
+        f"image:{WIKI.image_name}", "network:edge-dokuwiki", "volume:dokuwiki-storage",
         f"file:{COMPOSE}", f"file:{ENV}", "file:/opt/stacks/wiki/.ez-homelab",
     }  # fmt: skip
     traefik = waits(plan, "service:core/traefik")
@@ -288,10 +290,10 @@ def test_an_edition_waits_for_its_base_and_a_pulled_image_for_nothing() -> None:
 
 def test_a_stack_keeps_its_files_until_the_new_images_are_there() -> None:
     outdated = {**MADE.files, COMPOSE: AS_A_PERSON_LEFT_IT, ENV: None}
-    images = {reference: image for reference, image in MADE.images.items() if reference != WIKI.image}
+    images = {reference: image for reference, image in MADE.images.items() if reference != LISTED}
     plan = planned(replace(MADE, files=outdated, images=images))
     waits = {action.name: action.waits_for for action in plan.actions if action.kind == "file"}
-    assert waits == {COMPOSE: (f"core:image:{WIKI.image}",), ENV: ()}
+    assert waits == {COMPOSE: (f"core:image:{WIKI.image_name}",), ENV: ()}
 
 
 def test_an_unneeded_network_goes_after_traefik_has_left_it() -> None:
@@ -424,15 +426,15 @@ def test_a_limit_is_a_change_of_the_definition() -> None:
 
 
 def test_the_docker_hub_name_of_an_image_is_no_other_image() -> None:
-    reference = f"docker.io/{WIKI.image}"
-    server = replace(SERVER, images=(replace(SERVER.images[0], reference=reference),))
+    reference = f"docker.io/{WIKI.image_name}"
+    server = replace(SERVER, images=(replace(SERVER.images[0], pinned=pinned),))
     desired = replace(DESIRED, servers={"core": server})
     assert not [action for action in make_plan(desired, {"core": MADE}).actions if action.kind == "image"]
 
 
 def test_the_text_of_a_plan_groups_by_server_and_counts() -> None:
-    plan = planned(observed_as(DESIRED, missing={"dokuwiki", "glances"}, missing_images={WIKI.image})["core"])
+    plan = planned(observed_as(DESIRED, missing={"dokuwiki", "glances"}, missing_images={LISTED})["core"])
     first, _, server, *_ = plan.text().splitlines()
     assert first == f"Plan {plan.hash}: 1 image, 2 services"
     assert server == "core"
-    assert plan.to_dict()["actions"][0]["id"] == f"core:image:{WIKI.image}"  # type: ignore[index]
+    assert plan.to_dict()["actions"][0]["id"] == f"core:image:{WIKI.image_name}"  # type: ignore[index]

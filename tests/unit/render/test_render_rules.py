@@ -159,12 +159,10 @@ def refusal(folder: Folder, *apps: AppInstance) -> str:
 
 
 REFUSED = {
-    "secrets: [{id: key, env: KEY}]": "needs generated secrets",
     "status: disabled\nnotes: it is broken": "is disabled in the catalog (it is broken)",
     "inputs: [{id: place, type: text, label: Where}]": "asks questions at install",
     "network: {egress: vpn}": "needs a VPN",
     "network: {egress: none, join: [homelab-network]}": "wants no way out and joins networks that have one",
-    "network: {publish: [{port: 53, reason: names}]}": "publishes ports of the server",
     "files: [{source: made.yml, rendered: true}]": "nothing writes its file made.yml",
 }
 
@@ -327,4 +325,4 @@ def test_prometheus_asks_only_what_it_shares_a_network_with() -> None:
 
 def test_rendering_twice_gives_the_same() -> None:
     lab = make_lab()
-    assert render(lab, Catalog.shipped().app, {}) == render(lab, Catalog.shipped().app, {})
+    assert render(lab, Catalog.shipped().app) == render(lab, Catalog.shipped().app)
