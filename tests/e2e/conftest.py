@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 _HERE = Path(__file__).parent
 SERVERS_OF_THEIR_OWN = frozenset(
-    {"test_browser_trust.py", "test_fleet.py", "test_refusals.py", "test_registry_pull.py", "test_trixie.py"}
+    {
+        *("test_browser_trust.py", "test_fleet.py", "test_images.py", "test_refusals.py", "test_registry_pull.py"),
+        "test_trixie.py",
+    }
 )
 
 

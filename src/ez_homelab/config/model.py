@@ -42,9 +42,13 @@ class Paths:
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """Where images come from: pulled from a registry, or built from packages on the server."""
+    """Where images come from: pulled from a registry, or built from packages on the server.
+
+    `mirror` (`HOST[:PORT][/PREFIX]`) is asked instead of the registries that apps' images name; None: those themselves.
+    """
 
     source: ImageSource = "registry"
+    mirror: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

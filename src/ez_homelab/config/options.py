@@ -158,6 +158,15 @@ IMAGES = Group(
             Images().source,
             "packages",
         ),
+        Option(
+            "mirror",
+            Text(r"^[A-Za-z0-9]", rules.mirror),
+            "A registry to pull from instead of those that apps' images name, as `HOST[:PORT][/PREFIX]`: "
+            "`docker.io/x/y` is `MIRROR/x/y` there, what is on any other registry has that registry's name in front. "
+            "`ez-homelab images copy` fills one.",
+            example="registry.lan:5000",
+            otherwise="each image's own registry",
+        ),
     ),
     "images",
 )

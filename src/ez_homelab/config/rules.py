@@ -34,6 +34,7 @@ NAME_LENGTH = 40
 LABEL_PATTERN = "[a-z0-9]([a-z0-9-]*[a-z0-9])?"
 _NAME = re.compile(NAME_PATTERN)
 _LABEL = re.compile(LABEL_PATTERN)
+_MIRROR = re.compile(r"(?P<host>[a-z0-9]([a-z0-9.-]*[a-z0-9])?)(:(?P<port>[0-9]{1,5}))?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
 _PATH_PART = re.compile(r"[A-Za-z0-9._@+-]+( [A-Za-z0-9._@+-]+)*")
 _SECRET_NAME = re.compile(
     "PASSWORD|PASSWD|PASSPHRASE|PASSCODE|TOKEN|SECRET|CREDENTIAL|(API|PRIVATE|ACCESS|ENCRYPTION|SIGNING)_?KEY"
@@ -136,6 +137,24 @@ def folder(text: str) -> Complaint | None:
 def normalised_path(text: str) -> str:
     """The path without `.` parts, doubled or trailing slashes."""
     return str(PurePosixPath("/" + text.strip("/")))
+
+
+def mirror(text: str) -> Complaint | None:
+    """A registry, with a path below it where images lie there.
+
+    Docker takes the first part of an image's name for a registry only where it has a dot or a port, or is `localhost`.
+    """
+    suggestion = "write one such as `registry.lan:5000` or `registry.lan/hub`"
+    if "@" in text:
+        return "a mirror is named without user, password and digest", "remove it, and sign in with `docker login`"
+    if "://" in text:
+        return "a mirror is named without `https://`", f"write `{shown(text.partition('://')[2].strip('/'))}`"
+    found = _MIRROR.fullmatch(text)
+    if found is None or len(text) > 200 or not 0 < int(found["port"] or 1) < 65536:
+        return f"`{shown(text)}` is no mirror: HOST, HOST:PORT or HOST:PORT/PREFIX in lower case", suggestion
+    if "." in found["host"] or found["port"] or found["host"] == "localhost":
+        return None
+    return f"`{shown(text)}` is a path on Docker Hub: a registry's name has a dot or a port", suggestion
 
 
 def include(text: str) -> Complaint | None:

@@ -13,6 +13,7 @@ from ez_homelab.hosts.protocol import Command, command, run_checked
 from ez_homelab.images import recipe
 from ez_homelab.images.causes import BUILD_CAUSES, failing_step, recognise
 from ez_homelab.images.editions import context_tar
+from ez_homelab.images.reference import as_listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -58,7 +59,7 @@ async def present(host: Host, tags: Iterable[str]) -> set[str]:
         fix="ez-homelab doctor",
     )
     held = set(listing.stdout.split())
-    return {tag for tag in tags if _as_listed(tag) in held}
+    return {tag for tag in tags if as_listed(tag) in held}
 
 
 async def build_base(host: Host, say: Say) -> None:
@@ -96,15 +97,6 @@ async def build_missing(host: Host, editions: Iterable[PackageEdition], say: Say
         finally:
             await _tidy(host)
     return missing
-
-
-def _as_listed(reference: str) -> str:
-    """The reference as the engine lists it: Docker Hub's name left out, a digest instead of a tag beside it."""
-    name, at, digest = reference.removeprefix("docker.io/").removeprefix("library/").partition("@")
-    if not at:
-        return name
-    repository, colon, tag = name.rpartition(":")
-    return f"{repository if colon and '/' not in tag else name}@{digest}"
 
 
 async def _build_edition(host: Host, edition: PackageEdition, say: Say) -> None:

@@ -17,10 +17,6 @@ EDITIONS = "ez-homelab/"
 """What the paths of the images begin with that this tool builds."""
 BASE = f"{EDITIONS}base"
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-MIRROR = re.compile(
-    r"(?P<host>[a-z0-9]([a-z0-9.-]*[a-z0-9])?)(?P<port>:[0-9]{1,5})?(?P<prefix>(/[a-z0-9]+([._-]+[a-z0-9]+)*)*)"
-)
-"""`HOST[:PORT][/PREFIX]`, as `images.mirror` of the lab file names a mirror."""
 
 _PATH = re.compile(r"[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
 _REGISTRY = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?|\[[0-9a-fA-F:]+\](:[0-9]{1,5})?")

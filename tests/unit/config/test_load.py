@@ -162,8 +162,8 @@ def test_the_model_says_where_stacks_run() -> None:
         ("registry.lan/", "is no mirror"),
         ("registry.lan:99999", "is no mirror"),
         ("registry.lan/Hub", "is no mirror"),
-        ("user:word@registry.lan", "is no mirror"),
-        ("registry.lan/x@sha256:0", "is no mirror"),
+        ("user:word@registry.lan", "without user, password and digest"),
+        ("registry.lan/x@sha256:0", "without user, password and digest"),
         ("-registry.lan", "is no mirror"),
     ],
 )
