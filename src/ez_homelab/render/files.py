@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ez_homelab.errors import CatalogError, Fault
 from ez_homelab.render import targets, traefik
 from ez_homelab.render.desired import STACKS_FOLDER, DesiredFile
+from ez_homelab.render.routes import public_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -62,7 +63,13 @@ def _fill_in(lab: Lab, instance: Instance, name: str, template: bytes) -> bytes:
 
     # Sandboxed, because a lab's own catalog may come from somebody else.
     environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
-    values = {"domain": lab.domain, "timezone": lab.timezone, "app": instance.name, "server": instance.server}
+    values = {
+        "domain": lab.domain,
+        "host": public_name(lab.domain, instance),
+        "timezone": lab.timezone,
+        "app": instance.name,
+        "server": instance.server,
+    }
     try:
         return environment.from_string(template.decode()).render(values).encode()
     except faults as error:

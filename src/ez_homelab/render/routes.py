@@ -36,12 +36,17 @@ def _route(domain: str, instance: Instance) -> Route | None:
     return Route(
         name=instance.name,
         title=instance.app.manifest.name,
-        host=f"{_subdomain(instance)}.{domain}",
+        host=public_name(domain, instance),
         server=instance.server,
         stack=instance.stack,
         target=ContainerTarget(instance.container(web.service), web.port, web.scheme),
         expectation=Expectation(health.path, health.expect_status),
     )
+
+
+def public_name(domain: str, instance: Instance) -> str:
+    """The name under which browsers ask for the instance, if anything of it answers them."""
+    return f"{_subdomain(instance)}.{domain}"
 
 
 def _subdomain(instance: Instance) -> str:
