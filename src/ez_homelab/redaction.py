@@ -129,9 +129,18 @@ class RedactingStream(io.TextIOBase):
         """As the other stream."""
         return self.inner.errors
 
+    @property
+    def closed(self) -> bool:
+        """As the other stream."""
+        return self.inner.closed
+
     def close(self) -> None:
-        """Show what waits; the other stream stays open, for it belongs to somebody else."""
+        """Show what waits and close the other stream."""
         self.finish()
+        self.inner.close()
+
+    def __del__(self) -> None:
+        """Nothing: the other stream may be in use when nobody needs this one any more."""
 
 
 def wrap_streams() -> None:

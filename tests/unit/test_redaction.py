@@ -244,8 +244,12 @@ def test_a_stream_is_what_it_stands_before() -> None:
         assert (stream.fileno(), stream.isatty()) == (inner.fileno(), False)
         assert (stream.encoding, stream.errors) == ("latin-1", "replace")
         assert stream.writable()
-        stream.close()
+        del stream
         assert not inner.closed
+        stream = RedactingStream(inner)
+        stream.close()
+        assert inner.closed
+        assert stream.closed
 
 
 def test_both_streams_are_wrapped_once_and_one_way_leads_past(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,6 +282,31 @@ def test_a_process_that_ends_leaves_nothing_behind_and_loses_nothing() -> None:
                            capture_output=True, text=True)  # fmt: skip
     assert ended.stdout == f"all of {MARK} and its beginning: {A[:6]}"
     assert ended.stderr == f"ends with {MARK}\n"
+
+
+READ_BY_HEAD = """
+import sys
+from ez_homelab.redaction import know, wrap_streams
+know(["{value}"])
+wrap_streams()
+try:
+    while True:
+        print("all of {value}", flush=True)
+except BrokenPipeError:
+    sys.stderr.close()
+    sys.exit(0)
+"""
+
+
+def test_a_reader_who_has_enough_ends_it_quietly() -> None:
+    program = [sys.executable, "-c", READ_BY_HEAD.format(value=A)]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        assert running.stdout.readline() == f"all of {MARK}\n"
+        running.stdout.close()
+        assert running.stderr.read() == ""
+        assert running.wait() == 0
 
 
 def test_nothing_is_imported_for_a_help_text() -> None:
