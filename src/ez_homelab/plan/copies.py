@@ -49,6 +49,11 @@ def image_before(service: DesiredService, found: ObservedServer) -> str:
     return "" if identifier and identifier == found.image_id(service.image) else before
 
 
+def is_of(container: ObservedContainer, image: str, found: ObservedServer) -> bool:
+    """Whether the container was made from that image, by whichever name."""
+    return container.image == image or container.image_id == found.image_id(image)
+
+
 def way_back_downtime(services: Sequence[DesiredService], copied: int) -> float:
     """The longest time in seconds that these services of a stack are away when they fail and go back.
 
@@ -118,14 +123,10 @@ def _versions(service: DesiredService, users: Iterable[DesiredService], found: O
     kept = found.applied.images.get(service.name) or image_before(service, found)
     containers = [(found.container(user.name), found.applied.images.get(user.name)) for user in users]
     others = [container.image for container, applied in containers
-              if container and applied and not _is_of(container, applied, found)]  # fmt: skip
+              if container and applied and not is_of(container, applied, found)]  # fmt: skip
     gone = any(applied and container is None for container, applied in containers)
     settings = {"image": kept, "fresh": "no" if others or gone else "yes"}
     return settings | ({"touched": others[0]} if others else {})
-
-
-def _is_of(container: ObservedContainer, image: str, found: ObservedServer) -> bool:
-    return container.image == image or container.image_id == found.image_id(image)
 
 
 def _chained(copies: Iterator[Action]) -> Iterator[Action]:
