@@ -47,7 +47,7 @@ async def perform(host: Host, server: DesiredServer, action: Action, say: Callab
     await compose(
         host, stack, *_COMPOSE_ARGUMENTS[action.verb], name, what=f"cannot {action.verb} {action.name}", say=say
     )
-    await _wait_until_well(host, service, say)
+    await wait_until_well(host, service, say)
 
 
 async def _make_way(host: Host, action: Action, container: str) -> None:
@@ -81,7 +81,23 @@ async def remove(host: Host, container: str) -> None:
     await run_checked(host, Command(("docker", "container", "rm", container)), what=what)
 
 
-async def _wait_until_well(host: Host, service: DesiredService, say: Callable[[str], None]) -> None:
+async def put_back(host: Host, service: DesiredService, say: Callable[[str], None]) -> None:
+    """Make the service's container of what its stack's folder says, and wait until it is healthy.
+
+    Raises `CommandError` or `HealthError`.
+    """
+    what = f"cannot put back {service.key}"
+    await compose(host, service.stack, *_COMPOSE_ARGUMENTS["recreate"], service.name, what=what, say=say)
+    await wait_until_well(host, service, say)
+
+
+async def wait_until_well(host: Host, service: DesiredService, say: Callable[[str], None]) -> None:
+    """Return when its container runs and passes its health check.
+
+    Raises `HealthError` with the container's own last words: at once where it ended or keeps ending, and otherwise
+    when the time that its app declares is over. One that Docker calls unhealthy still has that time: that is said
+    after a few failed looks, and a database that is upgrading its files answers none of them until it is done.
+    """
     deadline = time.monotonic() + service.ready_within
     told = ""
     while True:

@@ -1,0 +1,157 @@
+"""What a stack's way back takes, written down on the server until it is done."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from ez_homelab.apply.copies import PENDING, complete_copies
+from ez_homelab.errors import CommandError
+from ez_homelab.plan.copies import is_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ez_homelab.apply.executor import Outcome
+    from ez_homelab.hosts import Host
+    from ez_homelab.observe.observed import ObservedServer
+    from ez_homelab.render.desired import DesiredServer, DesiredService, DesiredStack
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """One stack's way back to generation `base`, as it lies on the server until it is done.
+
+    `containers` are made anew as that generation has them, `added` only the new version has; `files` are written as
+    that generation has them, `added_files` go. `copies` are the volumes whose copy is still to be put back, `restored`
+    those that hold the generation's data (again). `failure` is what failed, without evidence: an app's log is not kept here.
+    """
+
+    stack: str
+    base: int
+    containers: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    added_files: tuple[str, ...] = ()
+    copies: tuple[str, ...] = ()
+    restored: tuple[str, ...] = ()
+    failure: tuple[str, str, str] = ("", "", "")
+
+
+async def make_pending(
+    host: Host,
+    stack: str,
+    base: int,
+    before: DesiredServer,
+    now: DesiredServer,
+    found: ObservedServer,
+    outcomes: Iterable[Outcome],
+) -> Pending | None:
+    """What going back with the stack takes; None where nothing of it was changed, or nothing was there before.
+
+    `before` is the server in generation `base`, `found` what the look before the run found, `outcomes` the run's. What
+    an earlier run changed that was cut off goes back too; a text that a person chose to keep stays.
+    """
+    old, new = _stack(before, stack), _stack(now, stack)
+    done = [outcome for outcome in outcomes if outcome.state != "skipped"]
+    tried = {outcome.action.name.partition("/")[2] for outcome in done
+             if outcome.action.kind == "service" and outcome.action.name.startswith(f"{stack}/")}  # fmt: skip
+    if old is None or (old == new and not _differing(old, before, now)):
+        return None
+    changed = tried | {service.name for service in old.services if _altered(service, found)}
+    files = _differing(old, before, now) - found.applied.kept.keys()
+    written = {outcome.action.name for outcome in done if outcome.action.kind == "file"}
+    if not changed and not files & written:
+        return None
+    own = {service.name: service for service in (*(new.services if new else ()), *before.services)}
+    volumes = {volume for name, service in own.items() if name in changed for volume in service.volumes}
+    copied = await _copied(host, base, done, old)
+    touched = volumes & (copied | await _copied_earlier(host, base, changed & own.keys(), before, found))
+    users = {service.name for service in own.values() if (copied | touched) & {*service.volumes}}
+    known = {service.name for service in before.services}
+    wanted = {file.path for file in before.files}
+    return Pending(
+        stack,
+        base,
+        containers=tuple(sorted((changed | users) & known)),
+        added=tuple(sorted((changed | users) - known)),
+        files=tuple(sorted(files & wanted)),
+        added_files=tuple(sorted(files - wanted)),
+        copies=tuple(sorted(touched)),
+        restored=tuple(sorted(copied - touched)),
+    )
+
+
+async def read_pending(host: Host) -> tuple[Pending, ...]:
+    """The ways back that an earlier run began and did not finish. Raises `CommandError` where that cannot be read."""
+    content = await host.read(PENDING)
+    try:
+        entries = json.loads(content or b"[]")
+        return tuple(Pending(**{name: _frozen(value) for name, value in entry.items()}) for entry in entries)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise CommandError(
+            f"{PENDING} on {host.name} cannot be read",
+            evidence=str(error),
+            cause="it was changed by hand",
+            fix=f"look at the containers, then: rm {PENDING}",
+        ) from error
+
+
+async def save_pending(host: Host, pending: Pending) -> None:
+    """Write it down, in place of what was written down for its stack before."""
+    others = [one for one in await read_pending(host) if one.stack != pending.stack]
+    await _write(host, [*others, pending])
+
+
+async def forget_pending(host: Host, stack: str) -> None:
+    """The stack's way back is done."""
+    await _write(host, [one for one in await read_pending(host) if one.stack != stack])
+
+
+def _stack(server: DesiredServer, name: str) -> DesiredStack | None:
+    return next((stack for stack in server.stacks if stack.name == name), None)
+
+
+def _differing(stack: DesiredStack, before: DesiredServer, now: DesiredServer) -> set[str]:
+    """The stack's files that are otherwise in the two, or only in one of them."""
+    old, new = ({file for file in server.files if file.path.startswith(f"{stack.folder}/")} for server in (before, now))
+    return {file.path for file in old ^ new}
+
+
+def _altered(service: DesiredService, found: ObservedServer) -> bool:
+    """Whether the container was no longer the generation's own when the run began: an earlier one was cut off."""
+    container = found.container(service.name)
+    return bool(
+        container and container.fingerprint and not container.held and container.fingerprint != service.fingerprint
+    )
+
+
+async def _copied(host: Host, base: int, done: Iterable[Outcome], stack: DesiredStack) -> set[str]:
+    """The volumes of the stack that were copied in this run."""
+    own = {volume for service in stack.services for volume in service.volumes}
+    names = {outcome.action.name for outcome in done if outcome.action.verb == "copy" and outcome.action.name in own}
+    return {volume for volume in names if base in await complete_copies(host, volume)}
+
+
+async def _copied_earlier(
+    host: Host, base: int, changed: Iterable[str], before: DesiredServer, found: ObservedServer
+) -> set[str]:
+    """The volumes copied in an earlier run that was cut off after it had left another version on them."""
+    names: set[str] = set()
+    for service in before.services:
+        container = found.container(service.name)
+        if service.name in changed and container is not None and not is_of(container, service.image, found):
+            names |= {volume for volume in service.volumes if base in await complete_copies(host, volume)}
+    return names
+
+
+async def _write(host: Host, entries: Sequence[Pending]) -> None:
+    if entries:
+        await host.write(PENDING, json.dumps([asdict(entry) for entry in entries], indent=1).encode(), mode=0o600)
+    else:
+        await host.remove(PENDING)
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
