@@ -101,9 +101,9 @@ def test_history_is_a_table_newest_first_with_what_changed(lab: KeptLab) -> None
     assert result.exit_code == 0
     assert rows[0].split() == ["Number", "Made", "(UTC)", "Who", "Outcome", "Command", "Why", "Changed"]
     assert [row.split()[0] for row in rows[1:4]] == ["3", "2", "1"]
-    assert rows[1].endswith("-  ~core (wiki went-back)")
-    assert rows[2].endswith("-  +wiki")
-    assert rows[3].endswith("-  +core +monitoring")
+    assert rows[1].endswith("  ~core (wiki went-back)")
+    assert rows[2].endswith("  +wiki")
+    assert rows[3].endswith("  +core +monitoring")
     assert ["*" in row for row in rows[1:4]] == [True, True, False]
 
 

@@ -22,8 +22,7 @@ from ez_homelab.render.desired import Desired
 from ez_homelab.testing.make_lab import desired_of
 
 if typing.TYPE_CHECKING:
-    from ez_homelab.config.overrides import load_overrides
-from ez_homelab.generations.document import Encoded
+    from ez_homelab.generations.document import Encoded
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 TEXT = st.text(max_size=12)
