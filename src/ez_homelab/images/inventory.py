@@ -178,7 +178,9 @@ def rows(contents: Contents, lock: ImageLock, needs: Needs) -> tuple[ImageRow, .
         (name, digest) for name, digest in sorted(_named(lock, needs))
         if digest not in known and (digest or name not in names)
     ]  # fmt: skip
-    there = [_row(image, contents, lock, needs) for image in ours]
+    told = {manifest.digest: manifest.name for manifest in contents.mirror or ()}
+    told |= {digest: name for name, digest in sorted(_named(lock, needs)) if digest}
+    there = [_row(image, contents, lock, needs, told) for image in ours]
     return (
         *sorted(there, key=lambda row: (row.name, row.digest)),
         *(_missing_row(name, digest, contents, needs) for name, digest in missing),
@@ -227,11 +229,14 @@ def _named(lock: ImageLock, needs: Needs) -> set[tuple[str, str]]:
     return {(name, digest) for name, digest in locked | needed if digest or name not in with_digest}
 
 
-def _row(image: EngineImage, contents: Contents, lock: ImageLock, needs: Needs) -> ImageRow:
+def _row(image: EngineImage, contents: Contents, lock: ImageLock, needs: Needs, told: Mapping[str, str]) -> ImageRow:
+    """`told` says what a digest is, for an image whose tag has moved on."""
     locked = {lock.images[name].digest for name in image.short_names if name in lock.images}
+    digest = next(iter(sorted(image.digests & locked) or sorted(image.digests)), "")
+    own = next((name for name in image.short_names if name in lock.images), image.short_names[0])
     return ImageRow(
-        name=next((name for name in image.short_names if name in lock.images), image.short_names[0]),
-        digest=next(iter(sorted(image.digests & locked) or sorted(image.digests)), ""),
+        name=own if image.names else told.get(digest, own),
+        digest=digest,
         id=image.id,
         size=image.size,
         wanted=needs.of_lab.meets(image),
