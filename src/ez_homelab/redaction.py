@@ -198,16 +198,14 @@ class _Finder:
         return found
 
     def unfinished(self, text: str) -> int:
-        """Where the longest end of the text begins that is the beginning of a form; the text's length for none."""
+        """Where the longest end of the text begins that is a form or its beginning; the text's length for none."""
         if not text or text[-1] not in self._alphabet:
             return len(text)
-        starts = range(max(0, len(text) - self._longest + 1), len(text))
+        starts = range(max(0, len(text) - self._longest), len(text))
         return next((start for start in starts if self._begins_a_form(text[start:])), len(text))
 
     def _begins_a_form(self, end: str) -> bool:
-        at = bisect_left(self._forms, end)
-        # The form that equals `end` is whole; a longer one with this beginning would be the next.
-        at += at < len(self._forms) and self._forms[at] == end
+        at = bisect_left(self._forms, end)  # whatever begins with it is sorted right after it
         return at < len(self._forms) and self._forms[at].startswith(end)
 
 

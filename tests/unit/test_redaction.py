@@ -223,6 +223,7 @@ def test_a_value_at_the_end_is_shown_as_a_mark_when_flushed() -> None:
     assert inner.getvalue() == MARK
     stream.write("more\n")
     assert inner.getvalue() == f"{MARK}{MARK}\n"
+    assert written([A, "mo", "st\n"], flushed=True) == f"{MARK}most\n"
 
 
 def test_the_beginning_of_a_value_at_the_end_of_everything() -> None:

@@ -79,6 +79,10 @@ class SecretStore:
         """Every entry by instance and id."""
         return self._entries
 
+    def on_disk(self) -> Mapping[tuple[str, str], Entry]:
+        """The entries that the file holds; what `save` has still to write is not among them."""
+        return self._on_disk
+
     def with_needed(self, needs: Iterable[Need]) -> SecretStore:
         """The store with new values for what is needed and missing; this same one where nothing is."""
         missing = {(need.instance, need.id): need for need in needs if (need.instance, need.id) not in self._entries}

@@ -96,9 +96,11 @@ def test_what_is_needed_is_made_once_and_kept(place: Place) -> None:
     store = empty.with_needed([PASSWORD, TOKEN])
     assert (empty.changed, store.changed) == (False, True)
     assert not empty.entries()
+    assert not store.on_disk()
     assert not place.file.exists()
     store.save()
     assert not store.changed
+    assert store.on_disk() == store.entries()
     again = place.open()
     assert revealed(again) == revealed(store)
     assert again.entries() == store.entries()
