@@ -16,8 +16,8 @@ _KNOWN_FORM = re.compile(
     r"|\bxox[abprs]-[A-Za-z0-9-]{10}|\bsk_live_[A-Za-z0-9]{16}|\bAGE-SECRET-KEY-1[A-Z0-9]{58}"
 )
 _IN_ADDRESS = re.compile(r"://[^/\s:@$]*:(?!\$)[^/\s@$]+@")
-_RUN = re.compile(r"[A-Za-z0-9+/=]{20,}")
-_HEX = re.compile(r"[0-9a-fA-F]+")
+_RUN = re.compile(r"[A-Za-z0-9+/=_-]{20,}")
+_HEX = re.compile(r"[0-9a-f]+|[0-9A-F]+")
 _LEAST_BITS, _LEAST_BITS_HEX = 3.7, 3.0
 
 
@@ -32,18 +32,20 @@ def has_known_form(text: str) -> bool:
 
 
 def is_random(text: str) -> bool:
-    """Whether some run of letters and digits is at least 20 long and as uneven as a generated value.
+    """Whether some run of at least 20 letters and digits is as uneven as a generated value.
 
-    Measured in bits per character (Shannon). Random hex has almost 4, random base64 of this length over 4, words and
-    paths less than 3.7 or no digits.
+    Measured in bits per character (Shannon): random hex has almost 4, random base64 of this length over 4. Words and
+    paths come near that, but seldom with capitals, small letters and digits mixed.
     """
-    return any(_is_random_run(run) for run in _RUN.findall(text) if not run.startswith("/"))
+    return any(_is_random_run(run) for run in _RUN.findall(text))
 
 
 def _is_random_run(run: str) -> bool:
-    if run.count("/") > 2 or not re.search("[0-9]", run) or not re.search("[A-Za-z]", run):
-        return False
-    return _bits(run) >= (_LEAST_BITS_HEX if _HEX.fullmatch(run) else _LEAST_BITS)
+    if _HEX.fullmatch(run):
+        return bool(re.search("[a-fA-F]", run) and re.search("[0-9]", run)) and _bits(run) >= _LEAST_BITS_HEX
+    is_path = run.startswith("/") or run.count("/") > 2
+    is_mixed = all(re.search(kind, run) for kind in ("[A-Z]", "[a-z]", "[0-9]"))
+    return is_mixed and not is_path and _bits(run) >= _LEAST_BITS
 
 
 def _bits(text: str) -> float:

@@ -20,14 +20,22 @@ _JOINS = {"AND", "OR", "WITH"}
 
 
 def _find(app: App) -> Iterator[Breach]:
-    words = re.sub("[()]", " ", app.manifest.upstream.license).split()
-    for number, word in enumerate(words):
-        if (word in _JOINS) == (number % 2 == 1) and (word in _JOINS or _is_known(word)):
-            continue
-        near = get_close_matches(word, sorted(_identifiers()), n=1)
-        fix = f"did you mean `{near[0]}`?" if near else "see https://spdx.org/licenses/"
-        yield Breach(SERVICE, ("upstream", "license"), f"`{word}` is no SPDX identifier", fix)
-        return
+    licence = app.manifest.upstream.license
+    for number, word in enumerate(re.sub("[()]", " ", licence).split()):
+        wants_join = number % 2 == 1
+        if wants_join != (word in _JOINS):
+            message = f"`{licence}` is no SPDX expression"
+            yield Breach(SERVICE, ("upstream", "license"), message, "join identifiers by AND, OR or WITH")
+            return
+        if not wants_join and not _is_known(word):
+            yield Breach(SERVICE, ("upstream", "license"), f"`{word}` is no SPDX identifier", _suggestion(word))
+
+
+def _suggestion(word: str) -> str:
+    # GPL-2.0 is an identifier no more: GPL-2.0-only and GPL-2.0-or-later say which is meant.
+    known = sorted(_identifiers())
+    near = [item for item in known if item.startswith(f"{word}-")][:2] or get_close_matches(word, known, n=1)
+    return f"did you mean {' or '.join(f'`{item}`' for item in near)}?" if near else "see https://spdx.org/licenses/"
 
 
 def _is_known(word: str) -> bool:
