@@ -75,7 +75,7 @@ def _about(command: click.Command) -> str:
 
 def _usage(name: str, command: click.Command) -> str:
     if isinstance(command, click.Group):
-        return f"ez-homelab {name} COMMAND"
+        return f"ez-homelab {name} {'[COMMAND]' if command.invoke_without_command else 'COMMAND'}"
     arguments = [parameter for parameter in command.params if isinstance(parameter, click.Argument)]
     shown = [argument.make_metavar(click.Context(command)) for argument in arguments]
     return " ".join(["ez-homelab", name, *shown, *(["[OPTIONS]"] if any(options_of(command)) else [])])

@@ -12,6 +12,7 @@ from ez_homelab.reference.commands import cli_page
 from ez_homelab.reference.error_codes import errors_page
 from ez_homelab.reference.findings import doctor_page
 from ez_homelab.reference.json_documents import json_page
+from ez_homelab.reference.lint_rules import lint_rules_page
 
 
 def pages() -> dict[str, str]:
@@ -23,6 +24,7 @@ def pages() -> dict[str, str]:
         "errors.md": errors_page(),
         "json.md": json_page(),
         "lab-file.md": lab_reference_markdown(),
+        "lint-rules.md": lint_rules_page(),
     }
     schemas = {
         SCHEMA_FILE: lab_schema(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import runpy
+import shutil
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -100,6 +101,19 @@ def test_document(command: str, ask: Callable[..., Any]) -> None:
     # Nothing is held, unknown or worth a warning in this lab: those lists are empty.
     empty = {key for key in DOCUMENTS[command] if key.startswith(("held[]", "kept[]", "unknown[]"))}
     assert matched(DOCUMENTS[command], printed) == set(DOCUMENTS[command]) - empty
+
+
+def test_documents_of_the_catalog(ask: Callable[..., Any], lab: Path) -> None:
+    apps = CHECKOUT / "tests" / "unit" / "catalog"
+    for name in ("good-app", "sound-app"):
+        shutil.copytree(apps / name, lab / "catalog" / name)
+    documented = DOCUMENTS["catalog show"]
+    # One has everything but permissions; the other is where those are.
+    shown = [matched(documented, ask("catalog", "show", name)) for name in ("good-app", "node-exporter")]
+    assert set.union(*shown) == set(documented)
+    for words in (("catalog", "list"), ("catalog", "search", "wiki"), ("catalog", "lint", "sound-app")):
+        documented = DOCUMENTS[" ".join(words[:2])]
+        assert matched(documented, ask(*words)) == set(documented)
 
 
 @pytest.mark.parametrize("arguments", [("status",), ("doctor",), ("logs", "dokuwiki"), ("trust",)])
