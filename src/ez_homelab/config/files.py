@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from ez_homelab.errors import UsageError
 from ez_homelab.hosts.local_files import told_as_command_error, write_file
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from ez_homelab.config.model import ImageSource
@@ -18,11 +20,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """A change of the lab file that is not written yet."""
+    """A change of a file of the lab that is not written yet. A file that is not there is one without text.
+
+    `removes`: the file goes.
+    """
 
     path: Path
     before: str
     after: str
+    removes: bool = False
 
     def diff(self) -> str:
         """The change as a unified diff."""
@@ -32,11 +38,27 @@ class Edit:
         lines = unified_diff(self.before.splitlines(), self.after.splitlines(), name, name, lineterm="", n=2)
         return "\n".join(lines)
 
-    def write(self) -> None:
-        """Put the new text into place, whole. Raises `UsageError` where the file changed since it was read."""
-        if read_text(self.path) != self.before:
+    def require_same(self) -> None:
+        """Raises `UsageError` where the file changed since it was read."""
+        if (read_text(self.path) if self.path.exists() else "") != self.before:
             raise UsageError(f"{self.path} changed in the meantime; nothing was written", fix="run the command again")
-        _write_whole(self.path, self.after)
+
+    def write(self) -> None:
+        """Put the new text into place, whole, or remove the file. Raises as `require_same` does."""
+        self.require_same()
+        if self.removes:
+            self.path.unlink(missing_ok=True)
+        else:
+            _write_whole(self.path, self.after)
+
+
+def write_all(edits: Iterable[Edit]) -> None:
+    """Write several edits, or none where one of the files changed since it was read."""
+    wanted = [*edits]
+    for edit in wanted:
+        edit.require_same()
+    for edit in wanted:
+        edit.write()
 
 
 def init_lab(folder: Path, domain: str, images: ImageSource) -> tuple[Path, ...]:
@@ -62,6 +84,15 @@ def read_text(path: Path) -> str:
 
 def _write_whole(path: Path, text: str) -> None:
     with told_as_command_error("was not written", str(path), "this machine"):
-        owner = path.parent.stat()
+        owner = _made_folder(path.parent)
         mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
         write_file(str(path), text.encode(), mode=mode, uid=owner.st_uid, gid=owner.st_gid)
+
+
+def _made_folder(folder: Path) -> os.stat_result:
+    """The folder, made where it is missing, for whom the folder above belongs to: a lab is not always root's."""
+    if not folder.exists():
+        above = _made_folder(folder.parent)
+        folder.mkdir()
+        os.chown(folder, above.st_uid, above.st_gid)
+    return folder.stat()

@@ -122,7 +122,7 @@ def load_overrides(
             faults.append(Fault(label, 0, 0, message, rules.did_you_mean(name, instance_names)))
         else:
             known = service_names.get(name) if service_names is not None else None
-            fragments[name] = _read_override(folder, f"{FOLDER}/{file}", known, faults)
+            fragments[name] = read_override(folder, f"{FOLDER}/{file}", known, faults)
     if faults:
         raise lab_file_error(tuple(faults))
     return fragments
@@ -136,21 +136,24 @@ def _override_files(folder: pathlib.Path) -> list[str]:
     return [name for name in names if name.endswith((".yaml", ".yml")) and not name.startswith(".")]
 
 
-def _read_override(
+def read_override(
     folder: pathlib.Path, file: str, services: Collection[str] | None, faults: list[Fault]
 ) -> Mapping[str, Any]:
+    """One fragment of the lab folder, as `load_overrides` gives it; what is wrong with it is added to `faults`."""
     try:
         document = parse_yaml(read_lab_file(folder, file), file)
     except UnreadableError as error:
         faults.append(Fault(file, 0, 0, str(error)))
         return {}
-    reader = _OverrideReader(document, services)
+    reader = OverrideReader(document, services)
     fragment = reader.fragment(document.data) if document.readable else {}
     faults.extend(sorted(reader.faults, key=lambda fault: (fault.line, fault.column)))
     return fragment
 
 
-class _OverrideReader(Reader):
+class OverrideReader(Reader):
+    """Reads fragments, or single services, and notes what an override may not say."""
+
     def __init__(self, document: Document, services: Collection[str] | None) -> None:
         super().__init__(document)
         self._services = services
@@ -168,12 +171,13 @@ class _OverrideReader(Reader):
                 elif self._services is not None and name not in self._services:
                     suggestion = rules.did_you_mean(name, self._services) or f"it has {_listed(self._services)}"
                     self.fault((key, name), f"the app has no service `{name}`", suggestion)
-                services[name] = self._service(service, (key, name))
+                services[name] = self.service(service, (key, name))
         if not services and not self.faults:
             self.fault((), "the override is empty", "add `services`, or remove the file")
         return {"services": services}
 
-    def _service(self, service: Any, path: Path) -> dict[str, Any]:
+    def service(self, service: Any, path: Path) -> dict[str, Any]:
+        """What the fragment says of one service, with faults noted."""
         checks: dict[str, Callable[[Any, Path], Any]] = {
             "environment": self._environment,
             "labels": self._labels,

@@ -49,14 +49,13 @@ async def look(
 
 
 async def _look(host: Host, desired: DesiredServer, at: datetime) -> ObservedServer:
-    (applied, files), containers, (networks, volumes), images, certificate, routes, folders = await asyncio.gather(
+    (applied, files), containers, (networks, volumes), images, certificate, (routes, folders) = await asyncio.gather(
         _files(host, desired),
         _containers(host),
         _networks_and_volumes(host),
         _ask(host, docker.LIST_IMAGES),
         _certificate(host, desired),
-        host.run(LIST_ROUTES),
-        host.run(LIST_STACK_FOLDERS),
+        _routes_and_folders(host),
     )
     return ObservedServer(
         name=host.name,
@@ -67,10 +66,10 @@ async def _look(host: Host, desired: DesiredServer, at: datetime) -> ObservedSer
         networks=networks,
         volumes=volumes,
         images=docker.parse_images(images) | docker.parse_digests(images),
-        routed_subnets=parse_routes(routes.stdout),
+        routed_subnets=routes,
         certificate=certificate,
         applied=applied,
-        unmarked=parse_unmarked(folders.stdout),
+        unmarked=folders,
     )
 
 
@@ -114,6 +113,11 @@ async def _networks(host: Host) -> tuple[ObservedNetwork, ...]:
 
 async def _networks_and_volumes(host: Host) -> tuple[tuple[ObservedNetwork, ...], tuple[ObservedVolume, ...]]:
     return await asyncio.gather(_networks(host), _volumes(host))
+
+
+async def _routes_and_folders(host: Host) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    routes, folders = await asyncio.gather(host.run(LIST_ROUTES), host.run(LIST_STACK_FOLDERS))
+    return parse_routes(routes.stdout), parse_unmarked(folders.stdout)
 
 
 async def _volumes(host: Host) -> tuple[ObservedVolume, ...]:

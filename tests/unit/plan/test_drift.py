@@ -140,14 +140,12 @@ def test_what_is_told(case: str) -> None:
 
 
 def test_the_name_before_the_digest_can_move_too() -> None:
-    pinned = f"{WIKI.image}@sha256:aa"
-    server = found(
-        images={**IMAGES, "dokuwiki": pinned}, containers={"dokuwiki": {"image": pinned, "image_id": "sha256:a"}}
-    )
-    moved = replace(server, images={**server.images, f"{WIKI.image.rpartition(':')[0]}@sha256:aa": "sha256:a"})
-    assert [row.live for row in rows(moved)] == ["sha256:a"]
-    at_rest = replace(moved, images={**moved.images, WIKI.image: "sha256:a"})
-    assert rows(at_rest) == ()
+    name, _, digest = "dokuwiki/dokuwiki:1@sha256:aa".partition("@")
+    container = {"image": f"{name}@{digest}", "image_id": "sha256:a"}
+    server = found(images={**IMAGES, "dokuwiki": f"{name}@{digest}"}, containers={"dokuwiki": container})
+    moved = replace(server, images={**server.images, f"dokuwiki/dokuwiki@{digest}": "sha256:a", name: "sha256:b"})
+    assert [(row.kind, row.live) for row in rows(moved)] == [("moved-image", "sha256:a")]
+    assert rows(replace(moved, images={**moved.images, name: "sha256:a"})) == ()
 
 
 def test_only_what_is_kept_is_accepted() -> None:
