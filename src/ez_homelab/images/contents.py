@@ -26,16 +26,17 @@ _NO_MIRROR = re.compile("no such container|is not running|is restarting|is pause
 _VANISHED = re.compile("no such (image|object|container)", re.IGNORECASE)
 
 
-async def look(host: Host, mirror: str | None = MIRROR_CONTAINER) -> Contents:
-    """What is there now. `mirror` names the mirror's container; None where the lab has none.
+async def look(host: Host, mirror: str | None = MIRROR_CONTAINER, *, pulled_from: str | None = None) -> Contents:
+    """What is there now. `mirror` names the mirror's container, None where the lab has none.
 
-    Raises `CommandError` where the engine does not answer. A mirror that does not run is not known.
+    `pulled_from` is the lab's `images.mirror`. Raises `CommandError` where the engine does not answer. A mirror that
+    does not run is not known.
     """
     used = await _containers(host)
     listed = await _ids(host, "image", "ls", "--all")
     found = await _inspect(host, "image", listed)
     # Steps of a build that are parts of a later image have neither name nor digest, and go with it.
-    images = [_image(item, used) for item in found if item["RepoTags"] or item["RepoDigests"]]
+    images = [_image(item, used, pulled_from) for item in found if item["RepoTags"] or item["RepoDigests"]]
     return Contents(tuple(images), await mirror_manifests(host, mirror) if mirror else None)
 
 
@@ -123,8 +124,8 @@ async def _inspect(host: Host, kind: str, ids: list[str]) -> list[dict[str, Any]
     )
 
 
-def _image(item: Mapping[str, Any], used: Mapping[str, list[str]]) -> EngineImage:
+def _image(item: Mapping[str, Any], used: Mapping[str, list[str]], pulled_from: str | None) -> EngineImage:
     names = (name for name in item["RepoTags"] or () if not name.endswith(":<none>"))
     pins = (pin for pin in item["RepoDigests"] or () if not pin.startswith("<none>@"))
     containers = tuple(sorted(used.get(item["Id"], ())))
-    return EngineImage(item["Id"], tuple(sorted(names)), tuple(sorted(pins)), item["Size"], containers)
+    return EngineImage(item["Id"], tuple(sorted(names)), tuple(sorted(pins)), item["Size"], containers, pulled_from)

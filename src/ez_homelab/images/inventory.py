@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 class EngineImage:
     """An image of the server's engine: `names` are `name:tag`, `pins` `name@digest`, `size` is in bytes.
 
-    `containers` are the containers, running or not, that were made from it.
+    `containers` are the containers, running or not, that were made from it. `pulled_from` is the lab's `images.mirror`,
+    which plans leave out of names.
     """
 
     id: str
@@ -31,6 +32,7 @@ class EngineImage:
     pins: tuple[str, ...]
     size: int
     containers: tuple[str, ...] = ()
+    pulled_from: str | None = None
 
     @cached_property
     def digests(self) -> frozenset[str]:
@@ -40,7 +42,7 @@ class EngineImage:
     @cached_property
     def short_names(self) -> tuple[str, ...]:
         """Its names as plans have them; its repositories where it has lost its tags."""
-        return tuple(sorted({short(name) for name in self.names or self.pins}))
+        return tuple(sorted({short(name, self.pulled_from) for name in self.names or self.pins}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +74,8 @@ class Contents:
 class _Names:
     """References, sorted by how they can be met: by a digest, or by a name alone."""
 
-    def __init__(self, references: Iterable[str]) -> None:
-        parsed = [(Reference.parse(text), short(text)) for text in references]
+    def __init__(self, references: Iterable[str], mirror: str | None) -> None:
+        parsed = [(Reference.parse(text), short(text, mirror)) for text in references]
         self.digests = {reference.digest for reference, _ in parsed if reference.digest}
         self.names = {name for _, name in parsed}
         self.plain = {name for reference, name in parsed if not reference.digest}
@@ -86,10 +88,14 @@ class _Names:
 
 @dataclass(frozen=True)
 class Needs:
-    """References that have to stay: of the lab as it is rendered now, and of every kept generation by its number."""
+    """References that have to stay: of the lab as it is rendered now, and of every kept generation by its number.
+
+    `mirror` is the lab's `images.mirror`, which references may begin with.
+    """
 
     wanted: frozenset[str]
     generations: Mapping[int, frozenset[str]] = field(default_factory=dict)
+    mirror: str | None = None
 
     @cached_property
     def all(self) -> frozenset[str]:
@@ -99,12 +105,12 @@ class Needs:
     @cached_property
     def of_lab(self) -> _Names:
         """Those of the lab, to be asked whether they name an image."""
-        return _Names(self.wanted)
+        return _Names(self.wanted, self.mirror)
 
     @cached_property
     def by_generation(self) -> Mapping[int, _Names]:
         """Those of each generation, by number."""
-        return {number: _Names(references) for number, references in sorted(self.generations.items())}
+        return {number: _Names(references, self.mirror) for number, references in sorted(self.generations.items())}
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +199,7 @@ def prunable(contents: Contents, lock: ImageLock, needs: Needs) -> Prunable:
     The base of today's recipe stays, because the next build starts from it. In the mirror every digest stays that a
     generation, the lab or an image that stays on the server has, with all that an index is made of.
     """
-    repositories, needed = _repositories(lock, needs), _Names(needs.all)
+    repositories, needed = _repositories(lock, needs), _Names(needs.all, needs.mirror)
     gone, kept = [], set(needed.digests)
     for image in contents.images:
         if image.containers or BASE_TAG in image.names or needed.meets(image) or not _is_ours(image, repositories):
@@ -224,7 +230,7 @@ def _is_ours(image: EngineImage, repositories: frozenset[str]) -> bool:
 def _named(lock: ImageLock, needs: Needs) -> set[tuple[str, str]]:
     """Name and digest of all that is locked or needed."""
     locked = {(name, image.digest) for name, image in lock.images.items()}
-    needed = {(short(text), Reference.parse(text).digest) for text in needs.all}
+    needed = {(short(text, needs.mirror), Reference.parse(text).digest) for text in needs.all}
     with_digest = {name for name, digest in locked | needed if digest}
     return {(name, digest) for name, digest in locked | needed if digest or name not in with_digest}
 

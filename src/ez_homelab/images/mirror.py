@@ -80,23 +80,25 @@ async def fetch(host: Host, pinned: str, say: Say) -> None:
             return
 
 
-async def copy_all(host: Host, lock: ImageLock, target: str, say: Say) -> tuple[str, ...]:
+async def copy_all(host: Host, lock: ImageLock, target: str, say: Say, mirror: str | None = None) -> tuple[str, ...]:
     """Copy every locked image, for all its platforms and with its digest, into another registry; the names there.
 
-    `target` is what a lab that pulls from there writes as `images.mirror`. Sign in with `docker login` before, where
-    it asks for that. Raises `PrerequisiteError` where skopeo is missing, `CommandError` where one is refused.
+    They come from where this lab pulls them: from `mirror`, if it names one. `target` is what a lab that pulls from
+    there writes as `images.mirror`. Sign in with `docker login` before, where it asks for that. Raises
+    `PrerequisiteError` where skopeo is missing, `CommandError` where one is refused.
     """
     await _require_skopeo(host)
     copied = []
     for name, image in sorted(lock.images.items()):
         there = Reference.parse(mirrored(f"{image.repository}:{Reference.parse(name).tag}", target))
+        here = mirrored(image.repository, mirror) if image.source == "registry" else image.repository
         say(f"copying {name} to {there}")
         wanted = Command(
             (
                 *("skopeo", "copy", "--all", "--preserve-digests"),
-                *_tls("src", image.repository),
+                *_tls("src", here),
                 *_tls("dest", there.repository),
-                *(f"docker://{image.repository}@{image.digest}", f"docker://{there}"),
+                *(f"docker://{here}@{image.digest}", f"docker://{there}"),
             ),
             timeout=PULL_TIMEOUT,
         )

@@ -12,7 +12,8 @@ import ez_homelab
 from ez_homelab.images.editions import load_edition
 
 APPS = Path(ez_homelab.__file__).parent / "catalog" / "apps"
-FOLDERS = sorted(APPS.glob("*/image"))
+FOLDERS = sorted([*APPS.glob("*/image"), *APPS.glob("*/images/*")])
+PROGRAMS = "wget|curl|traefik|mosquitto_sub|mariadb"
 LABELS = ("title", "version", "source", "licenses")
 
 
@@ -22,7 +23,15 @@ def joined_lines(folder: Path) -> list[str]:
     return [line for line in re.sub(r"\\\n\s*", " ", text).splitlines() if line.strip()]
 
 
-@pytest.fixture(params=FOLDERS, ids=lambda folder: folder.parent.name)
+def app_folder(folder: Path) -> Path:
+    return folder.parent if folder.name == "image" else folder.parents[1]
+
+
+def named(folder: Path) -> str:
+    return folder.relative_to(APPS).as_posix()
+
+
+@pytest.fixture(params=FOLDERS, ids=named)
 def folder(request: pytest.FixtureRequest) -> Path:
     return request.param
 
@@ -49,7 +58,7 @@ def test_runs_as_a_fixed_user_that_is_not_root_or_says_why(folder: Path) -> None
 
 def test_has_a_health_check_with_a_program_of_the_image(folder: Path) -> None:
     [check] = [line for line in joined_lines(folder) if line.startswith("HEALTHCHECK")]
-    assert re.search(r'CMD \["(wget|curl|traefik)"', check)
+    assert re.search(rf'CMD \["({PROGRAMS})"', check)
     assert "--start-interval" not in check  # an error before Docker 25
 
 
@@ -59,9 +68,11 @@ def test_labels_say_what_it_is(folder: Path) -> None:
 
 
 def test_version_is_the_one_that_the_manifest_names(folder: Path) -> None:
-    manifest = yaml.safe_load((folder.parent / "service.yaml").read_text())
+    manifest = yaml.safe_load((app_folder(folder) / "service.yaml").read_text())
+    edition = manifest["edition"]
+    wanted = (edition if folder.name == "image" else edition["services"][folder.name]).get("image_version")
     [carried] = re.findall(r'image\.version="([^"]+)"', (folder / "Dockerfile").read_text())
-    assert carried == str(manifest["edition"].get("image_version") or manifest["version"]).removeprefix("v")
+    assert carried == str(wanted or manifest["version"]).removeprefix("v")
 
 
 def test_same_result_tomorrow(folder: Path) -> None:
@@ -93,7 +104,7 @@ def test_copies_only_what_is_there_and_all_of_it(folder: Path) -> None:
         if line.startswith("COPY ") and "--from=" not in line
         for word in line.split()[1:-1]
     }
-    edition = load_edition(folder.parent.name, "1", folder)
+    edition = load_edition(app_folder(folder).name, "1", folder)
     assert copied == set(edition.files) - {"Dockerfile"}
 
 

@@ -138,6 +138,19 @@ def test_what_is_needed_and_not_there_has_a_row(reference: str) -> None:
     assert len(rows(Contents((there,)), ImageLock(), needs(g7=reference))) == 1
 
 
+def test_a_lab_that_pulls_from_a_mirror_has_the_catalogs_names() -> None:
+    name, there = "prom/prometheus:v3", "registry.lan/hub/prom/prometheus"
+    lock = ImageLock().with_image(name, LockedImage(A, "docker.io/prom/prometheus", "registry", "2026-11-22"))
+    wanted = replace(needs(f"{there}:v3@{A}"), mirror="registry.lan/hub")
+    new = EngineImage("sha256:1", (f"{there}:v3",), (f"{there}@{A}",), 80, pulled_from="registry.lan/hub")
+    old = EngineImage("sha256:2", (), (f"{there}@{B}",), 80, pulled_from="registry.lan/hub")
+    assert gone(Contents((new, old)), wanted, lock) == {"2"}
+    [row] = rows(Contents((new,)), lock, wanted)
+    assert (row.name, row.digest, row.wanted, row.moved) == (name, A, True, False)
+    moved = replace(new, pins=(f"{there}@{B}",))
+    assert rows(Contents((moved,)), lock, wanted)[0].moved
+
+
 def test_lines_and_document() -> None:
     contents = Contents((edition(1, digest=A),), (Manifest(PATH, A, ("1-0",)), Manifest(PATH, B)))
     found = prunable(contents, ImageLock(), needs())

@@ -191,6 +191,14 @@ async def test_copies_keep_digests_and_every_platform() -> None:
     ]
 
 
+async def test_copies_come_from_where_the_lab_pulls() -> None:
+    host = FakeHost()
+    host.answer(lambda command: command.argv[0] == "skopeo")
+    await mirror.copy_all(host, LOCK, "registry.lan", ignore, "cache.lan:5000")
+    sources = [command.argv[-2] for command in host.commands[1:]]
+    assert sources == [f"docker://{HERE}@{B}", f"docker://cache.lan:5000/prom/prometheus@{A}"]
+
+
 async def test_without_skopeo_nothing_is_copied() -> None:
     host = FakeHost()
     with pytest.raises(PrerequisiteError) as refused:
