@@ -20,7 +20,7 @@ _HERE = Path(__file__).parent
 SERVERS_OF_THEIR_OWN = frozenset(
     {
         *("test_browser_trust.py", "test_fleet.py", "test_images.py", "test_refusals.py", "test_registry_pull.py"),
-        "test_trixie.py",
+        *("test_trixie.py", "test_way_back_parts.py"),
     }
 )
 

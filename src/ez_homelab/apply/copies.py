@@ -86,6 +86,8 @@ async def restore_volume(host: Host, volume: str, base: int) -> None:
         raise CommandError(what, evidence=missing, cause="the copy was removed by hand", fix=fix)
     folder = (await _mountpoints(host, [volume]))[0]
     await _locked(host, volume, "find", folder, "-xdev", "-mindepth", "1", "-delete", what=what)
+    # New folders would take the bit over from it, and cp leaves it on them.
+    await _locked(host, volume, "chmod", "g-s", "--", folder, what=what)
     await _locked(host, volume, *_cp(f"{copy_folder(volume, base)}/data", folder), what=what)
     await _locked(host, volume, "sync", "--file-system", folder, what=what)
 

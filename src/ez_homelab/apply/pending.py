@@ -25,7 +25,7 @@ class Pending:
 
     `containers` are made anew as that generation has them, `added` only the new version has; `files` are written as
     that generation has them, `added_files` go. `copies` are the volumes whose copy is still to be put back, `restored`
-    those that hold the generation's data (again). `failure` is what failed, without evidence: an app's log is not kept here.
+    those that hold the generation's data again. `failure` is what failed, why, and its fix; no app's log is kept here.
     """
 
     stack: str
@@ -62,7 +62,7 @@ async def make_pending(
     changed = tried | {service.name for service in old.services if _altered(service, found)}
     files = _differing(old, before, now) - found.applied.kept.keys()
     written = {outcome.action.name for outcome in done if outcome.action.kind == "file"}
-    if not changed and not files & written:
+    if not tried and not files & written:
         return None
     own = {service.name: service for service in (*(new.services if new else ()), *before.services)}
     volumes = {volume for name, service in own.items() if name in changed for volume in service.volumes}

@@ -1,0 +1,250 @@
+"""Copies and the way back, cut off at every single step: no data is lost, nothing is left half done."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from server_with_data import ServerWithData
+
+from ez_homelab.apply import containers, copies, files
+from ez_homelab.apply.executor import Outcome
+from ez_homelab.apply.pending import make_pending, read_pending
+from ez_homelab.apply.way_back import GoBackFailedError, WentBackError, finish_pending, go_back, start_stopped
+from ez_homelab.errors import CommandError, EzError, HealthError, PrerequisiteError
+from ez_homelab.observe import AppliedRecord, ObservedVolume
+from ez_homelab.observe.docker import inspect_containers, parse_containers
+from ez_homelab.plan import Action
+from ez_homelab.plan.copies import copy_actions
+from ez_homelab.render.desired import DesiredFile, DesiredServer, DesiredService, DesiredStack, DesiredVolume
+from ez_homelab.testing.fake_host import Killed
+from ez_homelab.testing.make_lab import desired_of, make_lab, observed_bare
+
+if TYPE_CHECKING:
+    from ez_homelab.observe import ObservedServer
+
+BASE = 7
+COMPOSE = "/opt/stacks/wiki/compose.yaml"
+BARE = observed_bare(desired_of(make_lab()))["core"]
+
+
+def version(number: int) -> DesiredServer:
+    image = f"wiki:{number}"
+    service = DesiredService("wiki", "wiki", "wiki", image, image, image, (), volumes=("wiki-db",), ready_within=5.0)
+    added = (DesiredFile("/opt/stacks/wiki/new.conf", b"x"),) if number > 1 else ()
+    return replace(
+        desired_of(make_lab()).servers["core"],
+        files=(DesiredFile(COMPOSE, image.encode()), *added),
+        networks=(),
+        volumes=(DesiredVolume("wiki-db", "", "database"),),
+        stacks=(DesiredStack("wiki", (service,)),),
+    )
+
+
+OLD, NEW = version(1), version(2)
+
+
+@pytest.fixture
+def host() -> ServerWithData:
+    made = ServerWithData()
+    made.ill = {"wiki:2"}
+    return made
+
+
+async def seen(host: ServerWithData) -> ObservedServer:
+    shown = parse_containers((await host.run(inspect_containers(["wiki"]))).stdout)
+    volumes = (ObservedVolume("wiki-db", "0:0", managed=True),)
+    return replace(BARE, containers=shown, volumes=volumes, applied=AppliedRecord(images={"wiki": "wiki:1"}))
+
+
+async def update(host: ServerWithData, wanted: DesiredServer = NEW) -> EzError | None:
+    """One run: finish what an earlier one began, then copy, write, recreate; go back where that fails."""
+    for pending in await read_pending(host):
+        await finish_pending(host, pending, OLD, lambda _line: None)
+    await start_stopped(host)
+    found = await seen(host)
+    outcomes: list[Outcome] = []
+    try:
+        for action in copy_actions(wanted, found):
+            await copies.copy_volume(host, action, BASE)
+            outcomes.append(Outcome(action, "done"))
+        for file in wanted.files:
+            outcomes.append(Outcome(Action("core", "file", file.path, "replace", ""), "done"))
+            await files.perform(host, wanted, outcomes[-1].action)
+        service = Action("core", "service", "wiki/wiki", "recreate", "")
+        outcomes.append(Outcome(service, "failed"))
+        await containers.perform(host, wanted, service, lambda _line: None)
+    except EzError as error:
+        pending = await make_pending(host, "wiki", BASE, OLD, wanted, found, outcomes)
+        if pending is None:
+            return error
+        return await go_back(host, pending, OLD, error, lambda _line: None)
+    return None
+
+
+async def prepared(host: ServerWithData) -> ServerWithData:
+    await host.write(COMPOSE, b"wiki:1")
+    host.operations.clear()
+    return host
+
+
+def assert_as_before(host: ServerWithData, data: str = "written by 1") -> None:
+    assert host.running == "wiki:1"
+    assert host.data == data
+    assert host.files.keys() == {COMPOSE}
+    assert host.files[COMPOSE].content == b"wiki:1"
+    assert host.trees == {}
+
+
+async def test_a_version_that_fails_goes_back_with_its_data(host: ServerWithData) -> None:
+    error = await update(await prepared(host))
+    assert isinstance(error, WentBackError)
+    assert error.evidence == "cannot upgrade"
+    told = error.to_dict()
+    assert (told["code"], told["stack"], told["generation"]) == ("went-back", "wiki", BASE)
+    assert told["now_runs"] == {"wiki": "wiki:1"}
+    assert_as_before(host)
+
+
+async def test_it_can_be_cut_off_at_every_step_and_the_next_run_goes_back_all_the_same() -> None:
+    whole = await prepared(ServerWithData())
+    whole.ill = {"wiki:2"}
+    await update(whole)
+    for number in range(1, len(whole.operations) + 1):
+        for after in (False, True):
+            host = await prepared(ServerWithData())
+            host.ill = {"wiki:2"}
+            host.fail_at(number, Killed(), after=after)
+            with pytest.raises(Killed):
+                await update(host)
+            host.revive()
+            error = await update(host)
+            assert isinstance(error, WentBackError), f"{host.operations[number - 1]}: {error}"
+            assert_as_before(host)
+
+
+async def test_what_is_written_after_going_back_is_kept_by_the_next_try(host: ServerWithData) -> None:
+    await update(await prepared(host))
+    host.write_something("written later")
+    await update(host)
+    assert_as_before(host, "written later")
+
+
+async def test_after_a_run_killed_while_it_copied_the_old_version_goes_on_and_its_new_data_count() -> None:
+    whole = await prepared(ServerWithData())
+    (action,) = copy_actions(NEW, await seen(whole))
+    whole.operations.clear()
+    await copies.copy_volume(whole, action, BASE)
+    for number in range(1, len(whole.operations) + 1):
+        host = await prepared(ServerWithData())
+        host.ill = {"wiki:2"}
+        host.fail_at(number, Killed(), after=True)
+        with pytest.raises(Killed):
+            await copies.copy_volume(host, action, BASE)
+        host.revive()
+        await start_stopped(host)
+        host.write_something("written later")
+        assert isinstance(await update(host), WentBackError), host.operations[number - 1]
+        assert_as_before(host, "written later")
+
+
+async def test_a_version_that_gets_well_keeps_its_copy_until_it_is_pruned(host: ServerWithData) -> None:
+    host.ill = set()
+    assert await update(await prepared(host)) is None
+    assert await start_stopped(host) == ()
+    assert await copies.complete_copies(host, "wiki-db") == {BASE}
+    assert host.trees == {f"{copies.copy_folder('wiki-db', BASE)}/data": "written by 1"}
+    await copies.prune_copies(host, {BASE})
+    assert await copies.copied_bases(host) == {BASE}
+    await copies.prune_copies(host, ())
+    assert host.trees == {}
+    assert await copies.copied_bases(host) == frozenset()
+
+
+async def test_without_space_nothing_is_touched(host: ServerWithData) -> None:
+    host.free = copies.SPARE_BYTES + 999
+    (action,) = copy_actions(NEW, await seen(await prepared(host)))
+    with pytest.raises(PrerequisiteError) as refused:
+        await copies.copy_volume(host, action, BASE)
+    assert refused.value.evidence == f"67 MB needed, 67 MB free in {copies.COPIES}"
+    assert not [order for order in host.operations if "container stop" in order]
+
+
+@pytest.mark.parametrize("step", ["container stop", "cp --archive", "sync --file-system", "mv --no-target"])
+async def test_where_copying_fails_the_app_runs_again_and_there_is_no_copy(host: ServerWithData, step: str) -> None:
+    host.fails = step
+    error = await update(await prepared(host))
+    assert isinstance(error, CommandError)
+    assert error.evidence == "No space left on device"
+    assert (host.running, host.data) == ("wiki:1", "written by 1")
+    assert await copies.complete_copies(host, "wiki-db") == frozenset()
+    assert await start_stopped(host) == ()
+
+
+@pytest.mark.parametrize("step", ["-mindepth 1 -delete", "copies/7/wiki-db/data/."])
+async def test_where_data_cannot_be_put_back_the_next_run_goes_on_with_it(host: ServerWithData, step: str) -> None:
+    host.fails = step
+    error = await update(await prepared(host))
+    assert isinstance(error, GoBackFailedError)
+    assert error.what.startswith(
+        "wiki did not get well with its new version, and not when taken back to generation 7: "
+        "the data of wiki-db could not be put back"
+    )
+    assert error.to_dict()["now_runs"] == {}
+    (pending,) = await read_pending(host)
+    assert isinstance(await finish_pending(host, pending, OLD, lambda _line: None), WentBackError)
+    assert_as_before(host)
+
+
+async def test_where_the_version_before_is_not_well_either_its_data_are_back_and_the_next_run_plans_anew(
+    host: ServerWithData,
+) -> None:
+    host.ill = {"wiki:1", "wiki:2"}
+    error = await update(await prepared(host))
+    assert isinstance(error, GoBackFailedError)
+    assert isinstance(error.problem, HealthError)
+    assert (error.failure.code, error.problem.code) == ("unhealthy", "unhealthy")
+    assert host.data == "written by 1"
+    assert await read_pending(host) == ()
+
+
+async def test_a_copy_removed_by_hand_is_told_with_a_way_out(host: ServerWithData) -> None:
+    with pytest.raises(CommandError) as error:
+        await copies.restore_volume(host, "wiki-db", BASE)
+    assert error.value.fix == f"put the data back from a backup, then: rm {copies.PENDING}"
+    assert host.data == "written by 1"
+
+
+async def test_data_that_another_version_may_have_changed_is_not_copied(host: ServerWithData) -> None:
+    host.containers["wiki"] = ("id5", "wiki:5", True)
+    error = await update(await prepared(host))
+    assert isinstance(error, PrerequisiteError)
+    assert error.what.startswith("wiki:5 may have changed the data of wiki-db")
+    assert host.running == "wiki:5"
+
+
+async def test_nothing_goes_back_where_nothing_was_changed(host: ServerWithData) -> None:
+    found = await seen(host)
+    skipped = [Outcome(Action("core", "service", "wiki/wiki", "recreate", ""), "skipped")]
+    assert await make_pending(host, "wiki", BASE, OLD, NEW, found, skipped) is None
+    tried = [replace(skipped[0], state="failed")]
+    assert await make_pending(host, "wiki", BASE, OLD, OLD, found, tried) is None
+    nothing = replace(OLD, stacks=(), files=())
+    assert await make_pending(host, "wiki", BASE, nothing, NEW, found, tried) is None
+
+
+async def test_a_text_that_a_person_chose_to_keep_stays(host: ServerWithData) -> None:
+    found = replace(await seen(host), applied=AppliedRecord(kept={COMPOSE: "00"}))
+    tried = [Outcome(Action("core", "service", "wiki/wiki", "recreate", ""), "failed")]
+    pending = await make_pending(host, "wiki", BASE, OLD, NEW, found, tried)
+    assert pending is not None
+    assert (pending.files, pending.added_files) == ((), ("/opt/stacks/wiki/new.conf",))
+
+
+async def test_a_damaged_note_is_an_error_with_a_way_out(host: ServerWithData) -> None:
+    for content in (b"{", b'[{"nonsense": 1}]', b"[1]"):
+        await host.write(copies.PENDING, content)
+        with pytest.raises(CommandError) as error:
+            await read_pending(host)
+        assert copies.PENDING in error.value.fix
