@@ -60,7 +60,7 @@ async def make_pending(
     if old is None or (old == new and not _differing(old, before, now)):
         return None
     changed = tried | {service.name for service in old.services if _altered(service, found)}
-    files = _differing(old, before, now) - found.applied.kept.keys()
+    files = _differing(old, before, now) - found.applied.kept.keys() - _told(old, done)
     written = {outcome.action.name for outcome in done if outcome.action.kind == "file"}
     if not tried and not files & written:
         return None
@@ -117,6 +117,14 @@ def _differing(stack: DesiredStack, before: DesiredServer, now: DesiredServer) -
     """The stack's files that are otherwise in the two, or only in one of them."""
     old, new = ({file for file in server.files if file.path.startswith(f"{stack.folder}/")} for server in (before, now))
     return {file.path for file in old ^ new}
+
+
+def _told(stack: DesiredStack, done: Iterable[Outcome]) -> set[str]:
+    """Files of secrets that stay: the app was told their new values, and the copies of its data know those too."""
+    told = any(one.action.kind == "secret" and one.action.settings["stack"] == stack.name for one in done)
+    paths = (one.action.name for one in done if one.action.kind == "file")
+    secret = (f"{stack.folder}/.env", f"{stack.folder}/secrets/")
+    return {path for path in paths if path.startswith(secret)} if told else set()
 
 
 def _altered(service: DesiredService, found: ObservedServer) -> bool:

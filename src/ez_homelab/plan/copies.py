@@ -72,6 +72,13 @@ def after_copies(actions: Iterable[Action], copies: Iterable[Action], server: De
     return [_waiting(action, waits.get(_stack_of(action, stacks), ())) for action in actions]
 
 
+def after_rotations(copies: Iterable[Action], actions: Iterable[Action], server: DesiredServer) -> list[Action]:
+    """The copies, and each waits until the app was told its new secrets: that takes a running container."""
+    stacks = {volume: service.stack for service in server.services for volume in service.volumes}
+    told = [action for action in actions if action.kind == "secret"]
+    return [_waiting(copy, [one.id for one in told if one.settings["stack"] == stacks[copy.name]]) for copy in copies]
+
+
 def _waiting(action: Action, copies: Iterable[str]) -> Action:
     return replace(action, waits_for=(*action.waits_for, *(copy for copy in copies if copy not in action.waits_for)))
 

@@ -106,19 +106,19 @@ class ServicePlanner:
         downtime = 0.0 if need.verb in ("create", "start") else service.expected_downtime
         return Action(
             self._server.name, "service", service.key, need.verb, need.cause, waits_for=(*concerned, *before),
-            downtime=downtime, worst_downtime=self._worst(service, need, earlier, needs),
+            downtime=downtime, worst_downtime=self._worst(service, need, needs),
             destructive=need.destructive, settings=need.settings,
         )  # fmt: skip
 
-    def _worst(self, service: DesiredService, need: Need, earlier: list[Action], needs: dict[str, Need]) -> float:
+    def _worst(self, service: DesiredService, need: Need, needs: dict[str, Need]) -> float:
         """How long the app may be away where its new version fails: all that is made anew in its stack goes back."""
         if need.verb != "recreate" or not image_before(service, self._found):
             return 0.0
         anew = [other for other in self._server.services
                 if other.stack == service.stack and other.name in needs and needs[other.name].makes_anew]  # fmt: skip
         volumes = {volume for other in anew for volume in other.volumes}
-        copied = sum(action.verb == "copy" and action.name in volumes for action in earlier)
-        return way_back_downtime(anew, copied)
+        databases = sum(one.name in volumes and one.volume_class == "database" for one in self._server.volumes)
+        return way_back_downtime(anew, databases)
 
     def _attachments(self, needs: dict[str, Need], earlier: list[Action]) -> Iterator[Action]:
         """Networks that a container which is not made anew must join or leave, once it runs again if it has to."""

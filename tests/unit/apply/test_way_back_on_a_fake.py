@@ -242,6 +242,23 @@ async def test_a_text_that_a_person_chose_to_keep_stays(host: ServerWithData) ->
     assert (pending.files, pending.added_files) == ((), ("/opt/stacks/wiki/new.conf",))
 
 
+async def test_secrets_that_the_app_was_told_stay(host: ServerWithData) -> None:
+    env = DesiredFile("/opt/stacks/wiki/.env", b"old")
+    old = replace(OLD, files=(*OLD.files, env))
+    new = replace(NEW, files=(*NEW.files, replace(env, content=b"new")))
+    tried = [
+        Outcome(Action("core", "file", env.path, "replace", ""), "done"),
+        Outcome(Action("core", "service", "wiki/wiki", "recreate", ""), "failed"),
+    ]
+    pending = await make_pending(host, "wiki", BASE, old, new, await seen(host), tried)
+    assert pending is not None
+    assert env.path in pending.files
+    told = Outcome(Action("core", "secret", "wiki/key", "rotate", "", settings={"stack": "wiki"}), "done")
+    pending = await make_pending(host, "wiki", BASE, old, new, await seen(host), [told, *tried])
+    assert pending is not None
+    assert env.path not in pending.files
+
+
 async def test_a_damaged_note_is_an_error_with_a_way_out(host: ServerWithData) -> None:
     for content in (b"{", b'[{"nonsense": 1}]', b"[1]"):
         await host.write(copies.PENDING, content)

@@ -9,7 +9,14 @@ import pytest
 
 from ez_homelab.observe import AppliedRecord, ObservedServer
 from ez_homelab.plan import Action
-from ez_homelab.plan.copies import MOVE_SECONDS, STOP_SECONDS, after_copies, copy_actions, way_back_downtime
+from ez_homelab.plan.copies import (
+    MOVE_SECONDS,
+    STOP_SECONDS,
+    after_copies,
+    after_rotations,
+    copy_actions,
+    way_back_downtime,
+)
 from ez_homelab.plan.services import ServicePlanner
 from ez_homelab.testing.make_lab import container_of, desired_of, make_lab, observed_as
 
@@ -162,6 +169,13 @@ def test_files_services_and_owners_of_the_stack_wait_for_its_copies() -> None:
               Action("core", "volume", "other", "create", "")]  # fmt: skip
     assert [action.waits_for for action in after_copies(own, [copy], SERVER)] == [("x", copy.id)] * 3
     assert after_copies(others, [copy], SERVER) == others
+
+
+def test_a_copy_waits_until_the_app_was_told_its_new_secrets() -> None:
+    told = [Action("core", "secret", f"{stack}/x", "rotate", "", settings={"stack": stack})
+            for stack in (WIKI.stack, "other")]  # fmt: skip
+    (copy,) = after_rotations([one(found())], told, SERVER)
+    assert copy.waits_for == (told[0].id,)
 
 
 def test_the_plan_says_how_long_the_app_is_away_where_it_has_to_go_back() -> None:
