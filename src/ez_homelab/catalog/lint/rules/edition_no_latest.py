@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def _find(app: App) -> Iterator[Breach]:
     for dockerfile in dockerfiles(app):
         for item in dockerfile.instructions:
-            if found := re.search(r"\S*[:@]latest\b", item.rest):
+            if found := re.search(r"(?<!\S)\S*[:@]latest\b", item.rest):
                 yield Breach(dockerfile.file, item.line, f"`{found[0]}` is another thing tomorrow", "write the version")
 
 

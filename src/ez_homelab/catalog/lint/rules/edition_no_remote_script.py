@@ -13,21 +13,29 @@ if TYPE_CHECKING:
 
     from ez_homelab.catalog.app import App
 
-_PIPED = re.compile(r"\b(curl|wget)\b[^|;&]*\|\s*(sudo\s+)?(\S*/)?((ba|da|z|k)?sh|python|perl|php|node)")
+_SEPARATOR = re.compile(r"(\|\||&&|[|;&])")
+_FETCHER = re.compile(r"\b(curl|wget)\b")
+_INTERPRETER = re.compile(r"\s*(sudo\s+)?(\S*/)?((ba|da|z|k)?sh|python|perl|php|node)")
 _WITHIN = re.compile(r"\b((ba|da|z|k)?sh\s+(-c\s+)?|eval\s+|source\s+|\.\s+)[\"']?(<\(|\$\(|`)\s*(curl|wget)\b")
-_FETCHED = re.compile(r"\b(curl|wget)\b[^;&|]*https?://(?!127\.0\.0\.1|localhost)")
+_ADDRESS = re.compile(r"https?://(?!127\.0\.0\.1|localhost)")
 
 
 def _find(app: App) -> Iterator[Breach]:
     for dockerfile in dockerfiles(app):
         for item in dockerfile.of("RUN"):
-            if _PIPED.search(item.rest) or _WITHIN.search(item.rest):
-                message = "runs what it has just fetched"
-            elif _FETCHED.search(item.rest):
-                message = "fetches what nothing pins"
-            else:
-                continue
-            yield Breach(dockerfile.file, item.line, message, "take a package, or COPY it from the folder")
+            if message := _fault(item.rest):
+                yield Breach(dockerfile.file, item.line, message, "take a package, or COPY it from the folder")
+
+
+def _fault(command: str) -> str:
+    if _WITHIN.search(command):
+        return "runs what it has just fetched"
+    # Taken apart first: one expression over the whole would look at every pair of programs in it.
+    parts = _SEPARATOR.split(command)
+    fetching = [number for number in range(0, len(parts), 2) if _FETCHER.search(parts[number])]
+    if any(parts[n + 1 : n + 2] == ["|"] and _INTERPRETER.match(parts[n + 2]) for n in fetching):
+        return "runs what it has just fetched"
+    return "fetches what nothing pins" if any(_ADDRESS.search(parts[number]) for number in fetching) else ""
 
 
 RULE = EditionRule(

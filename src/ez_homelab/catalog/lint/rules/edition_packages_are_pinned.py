@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from fnmatch import fnmatchcase
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from ez_homelab.catalog.lint.dockerfile import dockerfiles, read
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from ez_homelab.catalog.app import App
 
 _ENTRY = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*(\[[^\]]*\])?\s*(==)?")
-_INSTALLS = re.compile(r"\bpip3?\b.*?\binstall\b|\bnpm\b.*?\b(?:install|i|add)\b")
+_PINS = {"pip": "==", "pip3": "==", "npm": "@"}
+_VERBS = {"install", "i", "add"}
 _VALUED = {"-r", "--requirement", "-c", "--constraint", "--python", "--prefix", "--target", "-t", "--only-binary",
            "--no-binary", "-i", "--index-url", "--extra-index-url"}  # fmt: skip
 
@@ -34,14 +36,14 @@ def _find(app: App) -> Iterator[Breach]:
 
 def _unpinned(command: str) -> Iterator[str]:
     for part in re.split(r"&&|;|\|\|?", command):
-        found = _INSTALLS.search(part)
-        if not found or "apt-get" in part:
+        words = [word.strip("\"'") for word in part.split()]
+        tool = next((number for number, word in enumerate(words) if word.rpartition("/")[2] in _PINS), None)
+        verb = next((number for number in range(tool or 0, len(words)) if words[number] in _VERBS), None)
+        if tool is None or verb is None:
             continue
-        pin = "@" if "npm" in found[0] else "=="
-        words = part[found.end() :].split()
-        for before, word in zip(["", *words], words, strict=False):
-            is_package = word[0] not in "-./$\\" and before not in _VALUED
-            if is_package and pin not in word[1:]:
+        pin = _PINS[words[tool].rpartition("/")[2]]
+        for before, word in pairwise(words[verb:]):
+            if word and word[0] not in "-./$" and before not in _VALUED and pin not in word[1:]:
                 yield word
 
 

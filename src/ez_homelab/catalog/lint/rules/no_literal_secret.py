@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _VARIABLE = re.compile(r"(?<!\$)\$\{?[A-Za-z_][A-Za-z0-9_]*\}?")
 _OPTION = re.compile(r"--?([A-Za-z0-9_-]+)=(.+)", re.DOTALL)
-_ASSIGNED = re.compile(r"([A-Za-z0-9_.-]+)[\"']?\s*[:=]\s*[\"']?([^\s\"']+)")
+_ASSIGNED = re.compile(r"(?<![A-Za-z0-9_.-])([A-Za-z0-9_.-]+)[\"']?\s*[:=]\s*[\"']?([^\s\"']+)")
 _FIX = "declare it under `secrets` in service.yaml"
 
 
