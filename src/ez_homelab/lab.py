@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -25,13 +26,21 @@ if TYPE_CHECKING:
     from ez_homelab.config.files import Edit
     from ez_homelab.config.model import ImageSource, Lab
     from ez_homelab.doctor import Finding, Subject
+    from ez_homelab.generations.document import Recorded
+    from ez_homelab.generations.index import Generation, Generations
     from ez_homelab.hosts import Host
     from ez_homelab.images.editions import PackageEdition
+    from ez_homelab.images.lock import ImageLock, LockedImage
     from ez_homelab.observe import ObservedServer, Unknown
     from ez_homelab.observe.states import AppStatus
-    from ez_homelab.plan import Plan
+    from ez_homelab.plan import Choices, Plan
     from ez_homelab.progress import Progress
     from ez_homelab.render.desired import Desired
+    from ez_homelab.render.instance import Instance
+    from ez_homelab.render.secrets import DueRotation
+    from ez_homelab.secrets.store import SecretStore
+    from ez_homelab.secrets.table import SecretRow
+    from ez_homelab.secrets.value import Secret
     from ez_homelab.tls.trust import TrustChange
     from ez_homelab.verify import Proof
 
@@ -66,8 +75,10 @@ class Homelab:
     """One lab: its files as they are now, and what can be done with it.
 
     `journal_path` is where runs are written down, on the machine this runs on. `take_over` lets this lab stand in the
-    place of another one that a server carries. Reading the lab file is the first thing
-    every method does, and it raises `LabFileError` with every mistake in it.
+    place of another one that a server carries. `patience` is how many seconds another run's end is waited for,
+    `choices` what becomes of files that a person edited. `recorded` is what the servers should have where that is not
+    what the lab file says, because a generation comes back; `why` is written down with what comes of it.
+    Reading the lab file is the first thing every method does, and it raises `LabFileError` with every mistake in it.
     """
 
     folder: Path
@@ -77,6 +88,11 @@ class Homelab:
     who: str = field(default_factory=lambda: _user(os.environ))
     command: str = "ez-homelab"
     take_over: bool = False
+    patience: float = 600.0
+    choices: Choices | None = None
+    recorded: Desired | None = None
+    why: str = ""
+    holds_lock: bool = False
 
     @cached_property
     def catalog(self) -> Catalog:
@@ -104,23 +120,45 @@ class Homelab:
     @cached_property
     def editions(self) -> Mapping[str, Mapping[str, PackageEdition]]:
         """The package editions that the lab's apps run as, by app and service; empty where images are pulled."""
-        from ez_homelab.config.rules import CORE_APPS
+        from ez_homelab.config.rules import OWN_STACKS
 
         if self.lab.images.source == "registry":
             return {}
-        wanted = dict.fromkeys([*CORE_APPS, *(instance.app for instance in self.lab.instances)])
+        wanted = dict.fromkeys([*OWN_STACKS, *(instance.app for instance in self.lab.instances)])
         return {app: self._editions_of(app) for app in wanted}
 
     @cached_property
     def desired(self) -> Desired:
         """Everything every server should have."""
+        if self.recorded:
+            return self.recorded
+        from ez_homelab.config.adopted_files import load_adopted_files
         from ez_homelab.config.overrides import load_overrides
         from ez_homelab.render import Given, render
 
         services = {item.name: tuple(self.catalog.app(item.app).compose.services) for item in self.lab.instances}
         tags = {app: {name: edition.tag for name, edition in parts.items()} for app, parts in self.editions.items()}
         overrides = load_overrides(self.folder, services.keys(), services)
-        return render(self.lab, self.catalog.app, Given(tags, overrides))
+        adopted = load_adopted_files(self.folder)
+        return render(self.lab, self.catalog.app, Given(tags, overrides, self._secret_values(), self._pin, adopted))
+
+    @cached_property
+    def store(self) -> SecretStore:
+        """The lab's secrets, with a value for each that its apps need; what is new is on disk after an apply.
+
+        Raises `SecretsError` where the store cannot be opened.
+        """
+        from ez_homelab.render.secrets import needs
+        from ez_homelab.secrets.store import SecretStore
+
+        return SecretStore.open(self.folder).with_needed(needs(self._instances))
+
+    @cached_property
+    def image_lock(self) -> ImageLock:
+        """Which image each name means in this lab."""
+        from ez_homelab.images.lock import ImageLock
+
+        return ImageLock.load(self.folder)
 
     @cached_property
     def hosts(self) -> Mapping[str, Host]:
@@ -142,8 +180,40 @@ class Homelab:
 
     async def plan(self, *, start_held: bool = False) -> Plan:
         """What an apply would do now."""
-        plan, _ = await self._look_and_plan(start_held)
+        plan, _ = await self.look_and_plan(start_held=start_held)
         return plan
+
+    async def look_and_plan(self, *, start_held: bool = False) -> tuple[Plan, Mapping[str, ObservedServer | Unknown]]:
+        """What an apply would do now, and the look that the plan is made from."""
+        from ez_homelab.plan import OVERWRITE, make_plan
+
+        observed = await self.observe()
+        self._require_our_servers(observed)
+        self._lock_what_is_known(observed)
+        choices = self.choices or OVERWRITE
+        plan = make_plan(
+            self.desired, observed, start_held=start_held, choices=choices, rotations=[*self.rotations.values()]
+        )
+        return plan, observed
+
+    @property
+    def rotations(self) -> Mapping[str, DueRotation]:
+        """The secrets whose new value an app has yet to be told, by name."""
+        from ez_homelab.render.secrets import rotations
+
+        if not self._has_secrets:
+            return {}
+        pending = {name for name, entry in self.store.entries().items() if entry.pending}
+        return {one.name: one for one in rotations(self._instances, pending)}
+
+    def settle_images(self, found: Mapping[str, LockedImage]) -> None:
+        """Settle which images these names mean, and render anew with that."""
+        lock = self.image_lock
+        for name, image in found.items():
+            lock = lock.with_image(name, image)
+        if lock is not self.image_lock:
+            self.__dict__["image_lock"] = lock
+            self.__dict__.pop("desired", None)
 
     async def apply(self, approved: Plan, *, start_held: bool = False) -> Applied:
         """Do what `plan` returned, under the lab's lock.
@@ -151,22 +221,23 @@ class Homelab:
         Raises `LockedError`, `PlanStaleError`, `ApplyFailedError`, `NotSettledError`.
         """
         from ez_homelab.apply.run import Apply
-        from ez_homelab.apply.work import ServerWork
+        from ez_homelab.surroundings import LabSurroundings
 
-        by_tag = self._editions_by_tag
-        servers = self.desired.servers.items()
-        works = {name: ServerWork(self.hosts[name], server, self.lab.domain, by_tag) for name, server in servers}
-        apply = Apply(
-            works,
-            lambda: self._look_and_plan(start_held),
-            self._journal,
-            self.progress,
-            self.who,
-            self.command,
-            str(self.folder),
-        )
-        async with self._locked():
+        surroundings = LabSurroundings(self, start_held=start_held)
+        apply = Apply(surroundings, self._journal, self.progress, self.who, self.command, str(self.folder))
+        async with self.locked():
+            await surroundings.prepare()
             return await apply.carry_out(approved)
+
+    async def recover(self) -> None:
+        """Finish what a run has left that was cut off; to be called before a plan that is to be applied.
+
+        Raises `WentBackError` where that was taking a stack back to its version before.
+        """
+        from ez_homelab.surroundings import LabSurroundings
+
+        async with self.locked():
+            await LabSurroundings(self).recover()
 
     async def verify(self) -> Proof:
         """What users rely on, looked at from outside."""
@@ -220,12 +291,62 @@ class Homelab:
 
         return subject_of(self.lab, self.desired, self.catalog.app)
 
+    def secrets_table(self) -> tuple[SecretRow, ...]:
+        """Every secret of the lab's apps, without its value."""
+        from ez_homelab.render.secrets import readers
+        from ez_homelab.secrets.table import SecretRow
+
+        if not self._has_secrets:
+            return ()
+        by_name = {instance.name: instance for instance in self._instances}
+        return tuple(
+            SecretRow(name, secret, entry.made, entry.rotated, entry.pending, readers(by_name[name], secret))
+            for (name, secret), entry in self.store.entries().items()
+            if name in by_name
+        )
+
+    def secret(self, instance: str, secret_id: str) -> Secret:
+        """One value. Raises `UsageError` where there is no such secret, or none yet."""
+        self._secret_ids(instance, secret_id)
+        from ez_homelab.secrets.store import SecretStore
+
+        value = SecretStore.open(self.folder).get(instance, secret_id)
+        if value is None:
+            raise UsageError(f"the secret {secret_id} of {instance} has not been made yet", fix="ez-homelab apply")
+        return value
+
+    def rotating(self, instance: str, secret_id: str | None = None) -> Homelab:
+        """The lab as if one of an app's secrets, or each that can be, had a new value; nothing is written yet.
+
+        Raises `UsageError` where a secret cannot be rotated.
+        """
+        from ez_homelab.render.secrets import needs
+
+        wanted = self._secret_ids(instance, secret_id)
+        by_name = {(need.instance, need.id): need for need in needs(self._instances)}
+        store = self.store
+        for name in wanted:
+            store = store.rotated(instance, name, by_name[instance, name])
+        other = replace(self, why=f"new secrets for {instance}: {', '.join(wanted)}")
+        other.__dict__["store"] = store
+        return other
+
+    def _secret_ids(self, instance: str, secret_id: str | None) -> tuple[str, ...]:
+        app = next((item.app for item in self.lab.instances if item.name == instance), None)
+        if app is None:
+            raise UsageError(f"there is no app called {instance} in the lab", fix=self._did_you_mean(instance))
+        secrets = {secret.id: secret for secret in self.catalog.app(app).manifest.secrets}
+        if not secrets or (secret_id and secret_id not in secrets):
+            known = f"it has: {', '.join(secrets)}" if secrets else "it has none"
+            raise UsageError(f"{instance} has no secret called {secret_id or 'anything'}", fix=known)
+        return (secret_id,) if secret_id else tuple(secrets)
+
     async def down(self) -> tuple[str, ...]:
         """Stop and remove every container of the lab and keep all data; returns the stacks that were taken down."""
         from ez_homelab.apply.down import take_down
 
         server = self.desired.servers[self.core.name]
-        async with self._locked():
+        async with self.locked():
             await self._require_our_core()
             return await take_down(self.core, server, self.progress)
 
@@ -243,7 +364,7 @@ class Homelab:
         from ez_homelab.apply.purge import find_purgeable
 
         server = self.desired.servers[self.core.name]
-        async with self._locked():
+        async with self.locked():
             await self._require_our_core()
             await take_down(self.core, server, self.progress)
             found = await find_purgeable(self.core, server)
@@ -333,18 +454,48 @@ class Homelab:
         from ez_homelab.errors import CommandError
         from ez_homelab.images.build import present
 
-        tags = self._editions_by_tag.keys()
+        tags = self.editions_by_tag.keys()
         try:
             return await present(self.core, tags) != tags
         except CommandError:
             return bool(tags)  # no engine to ask yet
 
-    async def _look_and_plan(self, start_held: bool) -> tuple[Plan, Mapping[str, ObservedServer | Unknown]]:
-        from ez_homelab.plan import make_plan
+    @property
+    def _instances(self) -> tuple[Instance, ...]:
+        """Every app as it stands in the lab, without what only its rendering needs."""
+        from ez_homelab.render import NOTHING_GIVEN, make_instances
 
-        observed = await self.observe()
-        self._require_our_servers(observed)
-        return make_plan(self.desired, observed, start_held=start_held), observed
+        given = replace(NOTHING_GIVEN, secrets=self._secret_values()) if "store" in self.__dict__ else NOTHING_GIVEN
+        return tuple(make_instances(self.lab, self.catalog.app, given))
+
+    @property
+    def _has_secrets(self) -> bool:
+        return any(self.catalog.app(instance.app).manifest.secrets for instance in self.lab.instances)
+
+    def _secret_values(self) -> dict[str, dict[str, Secret]]:
+        values: dict[str, dict[str, Secret]] = {}
+        for (instance, name), entry in self.store.entries().items() if self._has_secrets else ():
+            values.setdefault(instance, {})[name] = entry.value
+        return values
+
+    def _pin(self, reference: str) -> str:
+        from ez_homelab.images.reference import is_edition, mirrored
+
+        pinned = self.image_lock.pinned(reference)
+        return pinned if pinned == reference or is_edition(reference) else mirrored(pinned, self.lab.images.mirror)
+
+    def _lock_what_is_known(self, observed: Mapping[str, ObservedServer | Unknown]) -> None:
+        """Images whose digest the servers know, although the lock file does not: it was removed, or never written."""
+        from ez_homelab.images.known import known_images
+        from ez_homelab.observe import Unknown
+
+        if self.recorded:
+            return
+        for found in observed.values():
+            if not isinstance(found, Unknown):
+                images = self.desired.servers[found.name].images
+                open_ones = [(one.reference, one.app, one.source) for one in images if one.pinned == one.reference]
+                self.settle_images(known_images(open_ones, found.images, self.lab.images.mirror))
 
     def _require_our_servers(self, observed: Mapping[str, ObservedServer | Unknown]) -> None:
         from ez_homelab.observe import Unknown
@@ -371,7 +522,8 @@ class Homelab:
             )
 
     @property
-    def _editions_by_tag(self) -> Mapping[str, PackageEdition]:
+    def editions_by_tag(self) -> Mapping[str, PackageEdition]:
+        """The package editions by their tags."""
         return {edition.tag: edition for parts in self.editions.values() for edition in parts.values()}
 
     def _editions_of(self, app_id: str) -> Mapping[str, PackageEdition]:
@@ -391,9 +543,87 @@ class Homelab:
 
         return Journal(self.journal_path)
 
-    def _locked(self) -> AbstractAsyncContextManager[None]:
+    def locked(self) -> AbstractAsyncContextManager[object]:
+        """Hold the lab's lock, waiting for another run as long as `patience` says; nothing where it is held already.
+
+        Raises `LockedError` that says who holds it since when.
+        """
+        from ez_homelab.apply.lock import waiting_lock
+
+        if self.holds_lock:
+            return nullcontext()
+        return waiting_lock(self.core, LOCK, self._holder, patience=self.patience, progress=self.progress)
+
+    def history(self, limit: int | None = None) -> tuple[Generation, ...]:
+        """The generations that are kept, newest first."""
+        with closing(self.generations()) as index:
+            return index.all(limit)
+
+    async def generation(self, number: int) -> Recorded:
+        """The lab as that generation kept it. Raises `UsageError` where there is no such generation."""
+        from ez_homelab.generations.keep import load
+
+        with closing(self.generations()) as index:
+            return await load(index, number, self.hosts)
+
+    async def rolling_back(self, number: int) -> tuple[tuple[Edit, ...], Homelab]:
+        """The edits of the lab's own files that bring a generation back, not written yet, and the lab as it was."""
+        from ez_homelab.config.lab_files import restoring
+
+        recorded = await self.generation(number)
+        edits = restoring(self.folder, recorded.lab_files)
+        before = self._as_if(recorded.lab_files[LAB_FILE].decode())
+        return edits, before.with_recorded(recorded, f"rollback to {number}")
+
+    def with_recorded(self, recorded: Recorded, why: str) -> Homelab:
+        """The same lab, whose servers should have what a generation had."""
+        from ez_homelab.images.lock import FILE, parse_lock
+
+        other = replace(self, recorded=recorded.desired, why=why)
+        other.__dict__["lab"] = self.lab
+        if lock := recorded.lab_files.get(FILE):
+            other.__dict__["image_lock"] = parse_lock(lock.decode())
+        return other
+
+    def generations(self) -> Generations:
+        """The list of the lab's generations; to be closed."""
+        from ez_homelab.generations.index import Generations
+
+        return Generations(self.journal_path, str(self.folder))
+
+    def save_secrets(self) -> None:
+        """Write what is new in the store."""
+        if self._has_secrets:
+            self.store.save()
+
+    def settle_secrets(self) -> None:
+        """Every new value is in force."""
+        if self._has_secrets:
+            self.__dict__["store"] = self.store.settled()
+            self.store.save()
+
+    def save_lock(self) -> None:
+        """Write images.lock, where something in it is new; what the lab no longer names goes out of it."""
+        from ez_homelab.images.lock import ImageLock
+
+        names = {image.reference for server in self.desired.servers.values() for image in server.images}
+        lock = self.image_lock.only(names)
+        for instance in self.lab.instances:
+            lock = lock.with_source(instance.name, self.lab.images.source)
+        if lock != ImageLock.load(self.folder):
+            lock.save(self.folder)
+
+    def own_files(self) -> dict[str, bytes]:
+        """The lab's own files that say what it is, by their path in its folder; no secret is among them."""
+        from ez_homelab.config.lab_files import lab_files
+
+        return lab_files(self.folder)
+
+    def _holder(self) -> str:
+        from ez_homelab.redaction import clean
+
         since = datetime.now(UTC).isoformat(timespec="seconds")
-        return self.core.lock(LOCK, f"{self.who} runs `{self.command}` since {since} (process {os.getpid()})")
+        return clean(f"{self.who} runs `{self.command}` since {since} (process {os.getpid()})")
 
     def _did_you_mean(self, name: str) -> str:
         from difflib import get_close_matches

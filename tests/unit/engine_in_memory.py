@@ -6,6 +6,7 @@ and go. Every container becomes healthy at once unless its name is in `ill`.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ import yaml
 from ez_homelab.apply.journal import Journal
 from ez_homelab.config.files import init_lab
 from ez_homelab.hosts.protocol import Completed
+from ez_homelab.images.reference import Reference
 from ez_homelab.lab import Homelab
 from ez_homelab.observe.look import APPLIED_RECORD
 from ez_homelab.testing.fake_host import FakeHost
@@ -22,6 +24,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ez_homelab.hosts import Command
+
+
+def digest_of(name: str) -> str:
+    """What the registry's image of that name is known by."""
+    return f"sha256:{hashlib.sha256(name.encode()).hexdigest()}"
+
+
+def as_named(reference: str) -> str:
+    """`name:tag` as Docker lists it."""
+    parsed = Reference.parse(reference)
+    return f"{parsed.name}:{parsed.tag}"
 
 
 class EngineInMemory(FakeHost):
@@ -37,7 +50,7 @@ class EngineInMemory(FakeHost):
         self._count = 0
         self.answer(lambda command: command.argv[0] == "docker", does=self._docker)
         self.answer(lambda command: command.argv[0] == "stat", does=self._stat)
-        self.answer(lambda command: command.argv[0] in ("chown", "rm"), does=self._other)
+        self.answer(lambda command: command.argv[0] in ("chown", "rm", "install"), does=self._other)
         self.answer(("ip", "-4", "route", "show"), stdout="default via 192.168.1.1 dev eth0\n")
 
     def by_hand(self, name: str, **labels: str) -> None:
@@ -55,16 +68,30 @@ class EngineInMemory(FakeHost):
         return Completed(command, status, "" if status else out, out if status else "")
 
     def _pull(self, _command: Command, words: tuple[str, ...]) -> tuple[int, str]:
-        if words[0] in self.without:
-            return 1, f"manifest for {words[0]} not found"
-        self.images.append(words[0])
-        return 0, "pulled\n"
+        name = as_named(words[0])
+        if name in self.without:
+            return 1, f"manifest for {name} not found"
+        self.images.append(name)
+        return 0, f"Digest: {digest_of(name)}\n"
 
     def _image(self, _command: Command, words: tuple[str, ...]) -> tuple[int, str]:
-        if words[0] == "rm":
-            self.images.remove(words[1])
-            return 0, ""
-        return 0, "".join(f"{reference}\tsha256:{reference}\n" for reference in self.images)
+        match words[0]:
+            case "rm":
+                name = words[1].partition("@")[0]
+                self.images = [one for one in self.images if one != name and one.rpartition(":")[0] != name]
+                return 0, ""
+            case "inspect":
+                name = as_named(words[-1])
+                if name not in self.images:
+                    return 1, f"Error: No such image: {name}"
+                return 0, json.dumps([f"{name.rpartition(':')[0]}@{digest_of(name)}"])
+        listed = ((name.rpartition(":"), digest_of(name)) for name in self.images)
+        if "{{.Repository}}:{{.Tag}} {{.Repository}}@{{.Digest}}" in words:
+            return 0, "".join(f"{name}:{tag} {name}@{digest}\n" for (name, _, tag), digest in listed)
+        return 0, "".join(f"{name}:{tag}\tsha256:{name}:{tag}\t{digest}\n" for (name, _, tag), digest in listed)
+
+    def _tag(self, _command: Command, _words: tuple[str, ...]) -> tuple[int, str]:
+        return 0, ""
 
     def _network(self, _command: Command, words: tuple[str, ...]) -> tuple[int, str]:
         name = words[-1]
@@ -139,7 +166,8 @@ class EngineInMemory(FakeHost):
         service = project["services"][name]
         if lacking := set(service["networks"]) - self.networks.keys():
             return 1, f"network {min(lacking)} declared as external, but could not be found"
-        if service["image"] not in self.images:
+        image = as_named(service["image"])
+        if image not in self.images or service["image"].partition("@")[2] != digest_of(image):
             return 1, f"No such image: {service['image']}"
         self.containers[name] = self._container(name, service, project["name"])
         return 0, f"Container {name}  Started\n"
@@ -194,7 +222,7 @@ class LabOnFakeServer:
     @property
     def lab(self) -> Homelab:
         """The lab as a new process would read it."""
-        return Homelab(self.folder, lambda _name: self.host, self.journal_path, who="ann", command="ez apply")
+        return Homelab(self.folder, lambda _name: self.host, self.journal_path, who="ann", command="ez apply", patience=0.0)
 
     async def apply(self) -> None:
         await self.lab.apply(await self.lab.plan())

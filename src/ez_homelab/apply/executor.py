@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from ez_homelab.errors import EzError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
     from contextlib import AbstractContextManager
 
     from ez_homelab.apply.journal import Journal
@@ -40,14 +41,19 @@ class Outcome:
 
 @dataclass
 class Execution:
-    """One run of one plan."""
+    """One run of one plan. `earlier` are outcomes that are known already: those actions are not tried again."""
 
     plan: Plan
     perform: Perform
     journal: Journal
     run: int
     progress: Progress
+    earlier: Mapping[str, Outcome] = field(default_factory=dict)
     _outcomes: dict[str, Outcome] = field(default_factory=dict)
+
+    @cached_property
+    def _ids(self) -> set[str]:
+        return {action.id for action in self.plan.actions}
 
     async def carry_out(self) -> tuple[Outcome, ...]:
         """Every action's outcome, in the plan's order. Raises only what is no `EzError` (a fault in this program)."""
@@ -62,9 +68,13 @@ class Execution:
     async def _when_ready(
         self, action: Action, limits: tuple[asyncio.Semaphore, asyncio.Semaphore], done: dict[str, asyncio.Event]
     ) -> None:
-        for earlier in action.waits_for:
-            await done[earlier].wait()
+        for other in action.waits_for:
+            if other in done:
+                await done[other].wait()
         try:
+            if known := self.earlier.get(action.id):
+                self._outcomes[action.id] = known
+                return
             if not all(map(self._is_done, action.waits_for)):
                 self._outcomes[action.id] = Outcome(action, "skipped")
                 return
@@ -74,8 +84,10 @@ class Execution:
             done[action.id].set()
 
     def _is_done(self, earlier: str) -> bool:
-        # An action has no outcome where a fault in this program ended it, and with it the whole run.
-        return earlier in self._outcomes and self._outcomes[earlier].state == "done"
+        # An action has no outcome where a fault in this program ended it, and with it the whole run; nor has one that
+        # an earlier stage has done.
+        known = self._outcomes | {**self.earlier}
+        return (known[earlier].state == "done") if earlier in known else earlier not in self._ids
 
     def _told(self, action: Action) -> AbstractContextManager[Callable[[str], None]]:
         # A file takes a millisecond and there are many: the plan names them, their failure is told as an error.

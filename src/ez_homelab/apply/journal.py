@@ -6,14 +6,20 @@ A run that has no end in the journal was interrupted; the next one finds that ou
 from __future__ import annotations
 
 import sqlite3
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ez_homelab.errors import CommandError
+from ez_homelab.redaction import clean
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+BUSY = 30.0
+"""Seconds to wait for another process that writes to the file."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (
@@ -46,38 +52,42 @@ class Journal:
     def __init__(self, path: str) -> None:
         if path != ":memory:":
             Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o755)
-        self._database = sqlite3.connect(path, isolation_level=None)
-        self._database.execute("PRAGMA journal_mode=WAL")
-        self._database.executescript(SCHEMA)
+        self._path = path
+        with self._told():
+            self._database = sqlite3.connect(path, isolation_level=None, timeout=BUSY)
+            self._database.execute("PRAGMA journal_mode=WAL")
+            self._database.executescript(SCHEMA)
 
     def begin(self, *, who: str, command: str, plan: str) -> int:
         """A new run's number."""
-        row = self._database.execute(
-            "INSERT INTO runs (started, who, command, plan) VALUES (?, ?, ?, ?)", (_now(), who, command, plan)
+        row = self._do(
+            "INSERT INTO runs (started, who, command, plan) VALUES (?, ?, ?, ?)", (_now(), who, clean(command), plan)
         )
         assert row.lastrowid is not None  # noqa: S101 - an INSERT has one
         return row.lastrowid
 
     def end(self, run: int, outcome: str) -> None:
         """The run is over: `done` or `failed`."""
-        self._database.execute("UPDATE runs SET finished = ?, outcome = ? WHERE id = ?", (_now(), outcome, run))
+        self._do("UPDATE runs SET finished = ?, outcome = ? WHERE id = ?", (_now(), outcome, run))
 
     @contextmanager
     def step(self, run: int, action: str, verb: str) -> Iterator[None]:
         """An action that lasts as long as the context; an exception is its outcome and goes on."""
-        self._database.execute(
-            "INSERT INTO steps (run, action, verb, started) VALUES (?, ?, ?, ?)", (run, action, verb, _now())
+        self._do(
+            "INSERT OR REPLACE INTO steps (run, action, verb, started) VALUES (?, ?, ?, ?)", (run, action, verb, _now())
         )
         try:
             yield
         except BaseException as error:
-            self._finish(run, action, "failed", str(error))
+            # What went wrong first is what has to be told, also where the disk is full for the journal too.
+            with suppress(CommandError):
+                self._finish(run, action, "failed", str(error))
             raise
         self._finish(run, action, "done", "")
 
     def runs(self, limit: int = 50) -> list[Run]:
         """The latest runs, newest first."""
-        rows = self._database.execute(
+        rows = self._do(
             "SELECT id, started, finished, who, command, plan, outcome FROM runs ORDER BY id DESC LIMIT ?", (limit,)
         )
         return [Run(*row) for row in rows]
@@ -87,10 +97,26 @@ class Journal:
         self._database.close()
 
     def _finish(self, run: int, action: str, outcome: str, detail: str) -> None:
-        self._database.execute(
+        self._do(
             "UPDATE steps SET finished = ?, outcome = ?, detail = ? WHERE run = ? AND action = ?",
-            (_now(), outcome, detail, run, action),
+            (_now(), outcome, clean(detail), run, action),
         )
+
+    def _do(self, statement: str, values: tuple[object, ...]) -> sqlite3.Cursor:
+        with self._told():
+            return self._database.execute(statement, values)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise CommandError(
+                f"the journal {self._path} cannot be used",
+                evidence=str(error),
+                cause="the disk is full, the file is damaged, or this user may not write there",
+                fix=f"df -h {self._path}; ls -la {self._path}",
+            ) from error
 
 
 def _now() -> str:

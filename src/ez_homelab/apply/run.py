@@ -1,64 +1,68 @@
-"""One apply: under the lab's lock, for the plan that was approved, written down, and looked at again afterwards."""
+"""One apply: under the lab's lock, for the plan that was approved, written down, and looked at again afterwards.
+
+It has two stages, because the digest of an image is known only when it is there: images first, then everything else,
+rendered with the digests and planned anew. The second stage does nothing that was not approved.
+"""
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
 
 from ez_homelab.apply.executor import Execution, Outcome
+from ez_homelab.apply.failures import ApplyFailedError, NotSettledError
+from ez_homelab.apply.return_stacks import return_stacks
+from ez_homelab.apply.way_back import GoBackFailedError, WentBackError, start_stopped
 from ez_homelab.errors import EzError, PlanStaleError
 from ez_homelab.observe.look import APPLIED_RECORD
-from ez_homelab.observe.observed import ObservedServer
+from ez_homelab.observe.observed import AppliedRecord, ObservedServer
+from ez_homelab.observe.record import encode_applied
+from ez_homelab.plan.files import kept_texts
+from ez_homelab.plan.stages import image_stage, unapproved
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from ez_homelab.apply.journal import Journal
     from ez_homelab.apply.work import ServerWork
+    from ez_homelab.generations.document import Recorded
+    from ez_homelab.generations.index import StackOutcome
+    from ez_homelab.images.lock import LockedImage
     from ez_homelab.observe.observed import Unknown
     from ez_homelab.plan.action import Action, Plan
     from ez_homelab.progress import Progress
+    from ez_homelab.render.desired import DesiredService
 
     Observed = Mapping[str, ObservedServer | Unknown]
-    LookAndPlan = Callable[[], Awaitable[tuple[Plan, Observed]]]
 
 
-class ApplyFailedError(EzError):
-    """Some actions failed; what did not depend on them was carried through."""
+class Surroundings(Protocol):
+    """What an apply asks of the lab that it is for."""
 
-    code = "apply-failed"
+    @property
+    def works(self) -> Mapping[str, ServerWork]:
+        """What actions need, by server, for the lab as it is rendered now."""
+        ...
 
-    def __init__(self, outcomes: tuple[Outcome, ...]) -> None:
-        self.errors = tuple(outcome.error for outcome in outcomes if outcome.error)
-        failed = [outcome.action for outcome in outcomes if outcome.state == "failed"]
-        skipped = [outcome.action for outcome in outcomes if outcome.state == "skipped"]
-        first = self.errors[0]
-        waiting = f"; {len(skipped)} that wait for them were not tried" if skipped else ""
-        super().__init__(
-            f"{len(failed)} of {len(outcomes)} actions failed{waiting}: {first.what}",
-            evidence=first.evidence,
-            cause=first.cause,
-            fix=first.fix,
-        )
+    async def look_and_plan(self) -> tuple[Plan, Observed]:
+        """One look at every server, and the plan for it."""
+        ...
 
-    def to_dict(self) -> dict[str, object]:
-        """The error with one entry per failed action."""
-        return super().to_dict() | {"errors": [error.to_dict() for error in self.errors]}
+    def secure(self) -> None:
+        """Put on disk what must not be lost once the first thing is changed."""
+        ...
 
+    def lock_images(self, found: Mapping[str, LockedImage]) -> None:
+        """Write down which images these names mean, and render the lab anew with them."""
+        ...
 
-class NotSettledError(EzError):
-    """Every action said done, and a second look found that the servers are still not as desired."""
+    async def bases(self) -> Mapping[str, tuple[int, Recorded]]:
+        """By stack the generation that runs."""
+        ...
 
-    code = "not-settled"
-
-    def __init__(self, left: Plan) -> None:
-        super().__init__(
-            "the servers are still not as the lab file says, although every action was done",
-            evidence=left.text().strip(),
-            cause="something else changes the same things, or an app failed right after its start",
-            fix="ez-homelab plan",
-        )
+    async def keep(self, plan: Plan, outcomes: Mapping[str, StackOutcome], run: int) -> None:
+        """Write down the generation that came of it, and let go of old ones."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +75,9 @@ class Applied:
 
 @dataclass(frozen=True)
 class Apply:
-    """Everything one apply needs. `look_and_plan` looks at every server and plans afresh; `lab` is the folder."""
+    """Everything one apply needs; `lab` is the folder."""
 
-    works: Mapping[str, ServerWork]
-    look_and_plan: LookAndPlan
+    surroundings: Surroundings
     journal: Callable[[], Journal]
     progress: Progress
     who: str
@@ -84,50 +87,144 @@ class Apply:
     async def carry_out(self, approved: Plan) -> Applied:
         """Do what was approved. The caller holds the lab's lock.
 
-        Raises `PlanStaleError` where the world is no longer the one that was planned for, `ApplyFailedError` where an
-        action failed, `NotSettledError` where a second look still finds something to do.
+        Raises `PlanStaleError` where the world is no longer the one that was planned for, `WentBackError` where a
+        stack's new version failed and the one before runs again, `ApplyFailedError` where an action failed,
+        `NotSettledError` where a second look still finds something to do.
         """
-        current, observed = await self.look_and_plan()
+        current, observed = await self.surroundings.look_and_plan()
         _require_same(approved, current)
+        self.surroundings.secure()
         journal = self.journal()
         try:
             run = journal.begin(who=self.who, command=self.command, plan=approved.hash)
-            outcomes = await self._run(current, observed, journal, run)
-            journal.end(run, "done" if all(outcome.state == "done" for outcome in outcomes) else "failed")
+            outcomes, errors = await self._run(current, observed, journal, run)
+            journal.end(run, "failed" if errors else "done")
         finally:
             journal.close()
-        if any(outcome.error for outcome in outcomes):
-            raise ApplyFailedError(outcomes)
-        left, _ = await self.look_and_plan()
+        if errors:
+            whole = len(errors) == 1 and isinstance(errors[0], WentBackError | GoBackFailedError)
+            raise errors[0] if whole else ApplyFailedError(outcomes, errors)
+        left, _ = await self.surroundings.look_and_plan()
         if left:
             raise NotSettledError(left)
         return Applied(approved, outcomes)
 
-    async def _run(self, plan: Plan, observed: Observed, journal: Journal, run: int) -> tuple[Outcome, ...]:
+    async def _run(
+        self, plan: Plan, observed: Observed, journal: Journal, run: int
+    ) -> tuple[tuple[Outcome, ...], list[EzError]]:
+        images = image_stage(plan)
+        first = await self._execute(images, observed, journal, run, {}) if images else ()
+        known = {outcome.action.id: outcome for outcome in first}
+        rest = plan
+        if images:
+            rest, observed = await self._planned_anew(plan)
+        second = await self._execute(rest, observed, journal, run, _failed(known))
+        outcomes = (*(one for one in first if one.action.id not in {two.action.id for two in second}), *second)
+        returned = await self._return_failed(outcomes, observed)
+        errors = [*returned.values(), *_other_errors(outcomes, returned)]
+        try:
+            await self._record(rest, outcomes, observed)
+            await self.surroundings.keep(plan, self._stack_outcomes(outcomes, returned), run)
+        except EzError as error:
+            errors.append(error)
+        return outcomes, errors
+
+    async def _planned_anew(self, plan: Plan) -> tuple[Plan, Observed]:
+        found = {name: image for work in self.surroundings.works.values() for name, image in work.images.found.items()}
+        self.surroundings.lock_images(found)
+        rest, observed = await self.surroundings.look_and_plan()
+        if surplus := unapproved(plan, rest):
+            raise PlanStaleError(
+                "with the images there, something else is due than was approved; nothing but images was changed",
+                evidence="\n".join(action.line() for action in surplus),
+                cause="another run, a person or an app changed something in between",
+                fix="ez-homelab apply",
+            )
+        return rest, observed
+
+    async def _execute(
+        self, plan: Plan, observed: Observed, journal: Journal, run: int, earlier: Mapping[str, Outcome]
+    ) -> tuple[Outcome, ...]:
         for name, found in observed.items():
-            await self._record(name, found, finished=False)
-        outcomes = await Execution(plan, self._perform, journal, run, self.progress).carry_out()
-        if all(outcome.state == "done" for outcome in outcomes):
-            for name, found in observed.items():
-                await self._record(name, found, finished=True)
-        return outcomes
+            await self._write_before(name, found)
+        return await Execution(plan, self._perform, journal, run, self.progress, earlier).carry_out()
 
     async def _perform(self, action: Action, say: Callable[[str], None]) -> None:
-        await self.works[action.server].perform(action, say)
+        await self.surroundings.works[action.server].perform(action, say)
 
-    async def _record(self, name: str, found: ObservedServer | Unknown, *, finished: bool) -> None:
+    async def _return_failed(self, outcomes: Sequence[Outcome], observed: Observed) -> dict[tuple[str, str], EzError]:
+        if all(outcome.state == "done" for outcome in outcomes):
+            return {}
+        bases = await self.surroundings.bases()
+        returned = await return_stacks(self.surroundings.works, bases, observed, outcomes, self.progress)
+        for work in self.surroundings.works.values():
+            # What was stopped for a copy and then not replaced would look as if a person had stopped it.
+            await start_stopped(work.host)
+        return returned
+
+    def _stack_outcomes(
+        self, outcomes: Sequence[Outcome], returned: Mapping[tuple[str, str], EzError]
+    ) -> dict[str, StackOutcome]:
+        result: dict[str, StackOutcome] = {}
+        for name, work in self.surroundings.works.items():
+            for stack in work.server.stacks:
+                failed = any(one.state != "done" and stack.name in work.stacks_of(one.action) for one in outcomes)
+                error = returned.get((name, stack.name))
+                back = isinstance(error, WentBackError)
+                result[stack.name] = "went-back" if back else "failed" if failed else "done"
+        return result
+
+    async def _write_before(self, name: str, found: ObservedServer | Unknown) -> None:
         """Write down which contents are ours, before they are: a crash must never make them look like a person's."""
         if isinstance(found, ObservedServer):
-            files = {file.path: [file.sha256] for file in self.works[name].server.files}
-            if not finished:
+            files = {file.path: (file.sha256,) for file in self.surroundings.works[name].server.files}
+            record = replace(found.applied, lab=self.lab, files=_together(found.applied.files, files))
+            await self._write(name, record)
+
+    async def _record(self, plan: Plan, outcomes: Sequence[Outcome], observed: Observed) -> None:
+        """Write down what came of it: for a server without failures just what is there, otherwise both."""
+        for name, found in observed.items():
+            if not isinstance(found, ObservedServer):
+                continue
+            work = self.surroundings.works[name]
+            failed = {stack for one in outcomes if one.state != "done" and one.action.server == name
+                      for stack in work.stacks_of(one.action)}  # fmt: skip
+            whole = all(one.state == "done" for one in outcomes if one.action.server == name)
+            files: dict[str, tuple[str, ...]] = {file.path: (file.sha256,) for file in work.server.files}
+            if not whole:
                 files = _together(found.applied.files, files)
-            content = json.dumps({"lab": self.lab, "files": files}, indent=1, sort_keys=True).encode()
-            await self.works[name].host.write(APPLIED_RECORD, content, mode=0o600)
+            made = {one.action.name for one in outcomes if one.action.kind == "service" and one.action.server == name}
+            images = {one.name: _image(one, failed, made, found) for one in work.server.services}
+            kept = kept_texts(plan.kept, found)
+            record = AppliedRecord(files, self.lab, {key: image for key, image in images.items() if image}, kept)
+            await self._write(name, record)
+
+    async def _write(self, name: str, record: AppliedRecord) -> None:
+        await self.surroundings.works[name].host.write(APPLIED_RECORD, encode_applied(record), mode=0o600)
 
 
-def _together(before: Mapping[str, tuple[str, ...]], after: dict[str, list[str]]) -> dict[str, list[str]]:
+def _image(service: DesiredService, failed: set[str], made: set[str], found: ObservedServer) -> str:
+    """The version that the service's data was last well with: the new one where it came up, or was there already."""
+    container = found.container(service.name)
+    there = service.key in made or (container is not None and container.image == service.image)
+    return service.image if there and service.stack not in failed else found.applied.images.get(service.name, "")
+
+
+def _failed(outcomes: Mapping[str, Outcome]) -> dict[str, Outcome]:
+    return {name: outcome for name, outcome in outcomes.items() if outcome.state != "done"}
+
+
+def _other_errors(outcomes: Sequence[Outcome], returned: Mapping[tuple[str, str], EzError]) -> list[EzError]:
+    """The failures that no way back tells of."""
+    told = {id(getattr(error, "failure", None)) for error in returned.values()}
+    return [outcome.error for outcome in outcomes if outcome.error and id(outcome.error) not in told]
+
+
+def _together(
+    before: Mapping[str, tuple[str, ...]], after: Mapping[str, tuple[str, ...]]
+) -> dict[str, tuple[str, ...]]:
     paths = before.keys() | after.keys()
-    return {path: list(dict.fromkeys([*before.get(path, ()), *after.get(path, ())])) for path in paths}
+    return {path: tuple(dict.fromkeys([*before.get(path, ()), *after.get(path, ())])) for path in paths}
 
 
 def _require_same(approved: Plan, current: Plan) -> None:

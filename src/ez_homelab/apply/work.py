@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ez_homelab.apply import containers, files
+from ez_homelab.apply.copies import copy_volume
 from ez_homelab.hosts import Command, run_checked
-from ez_homelab.images.build import build_base, build_edition
-from ez_homelab.images.editions import BASE_TAG
-from ez_homelab.images.registry import pull
 from ez_homelab.observe.look import AUTHORITY_CERTIFICATE
-from ez_homelab.render.desired import MANAGED_LABEL, STATE_FOLDER
+from ez_homelab.render.desired import MANAGED_LABEL, STACKS_FOLDER, STATE_FOLDER, stack_folder
 from ez_homelab.tls.authority import create_authority, load_authority
 from ez_homelab.tls.certificate import CertificateSpec, issue
 from ez_homelab.tls.served import served_file
@@ -20,31 +18,57 @@ from ez_homelab.tls.served import served_file
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    from ez_homelab.apply.images import ImageWork
     from ez_homelab.hosts import Host
-    from ez_homelab.images.editions import PackageEdition
     from ez_homelab.plan.action import Action, Kind
     from ez_homelab.render.desired import DesiredServer
+    from ez_homelab.render.secrets import DueRotation
 
 AUTHORITY_KEY = f"{STATE_FOLDER}/tls/ca.key"
 
 
 @dataclass(frozen=True)
 class ServerWork:
-    """Everything that actions on one server need."""
+    """Everything that actions on one server need.
+
+    `rotations` are new values of secrets by their names; `bases` is by stack the generation that runs now, whose data
+    is copied.
+    """
 
     host: Host
     server: DesiredServer
     domain: str
-    editions: Mapping[str, PackageEdition]
+    images: ImageWork
+    rotations: Mapping[str, DueRotation] = field(default_factory=dict)
+    bases: Mapping[str, int] = field(default_factory=dict)
+
+    def stacks_of(self, action: Action) -> set[str]:
+        """The stacks of this server that the action is about: their files, containers, data, images and secrets."""
+        if action.server != self.server.name:
+            return set()
+        services = self.server.services
+        match action.kind:
+            case "service" | "attachment":
+                return {action.name.partition("/")[0]}
+            case "file":
+                return {stack_folder(action.name).removeprefix(f"{STACKS_FOLDER}/")}
+            case "secret":
+                return {action.settings["stack"]}
+            case "volume":
+                return {service.stack for service in services if action.name in service.volumes}
+            case "image":
+                return {service.stack for service in services if service.image_name == action.name}
+        return set()
 
     async def perform(self, action: Action, say: Callable[[str], None]) -> None:
         """Do it. Raises an `EzError` that says what failed and what to do."""
         kinds: dict[Kind, Callable[[Action, Callable[[str], None]], Awaitable[None]]] = {
-            "image": self._image,
+            "image": self.images.perform,
             "network": self._network,
             "volume": self._volume,
             "authority": self._authority,
             "certificate": self._certificate,
+            "secret": self._secret,
             "file": self._file,
             "service": self._service,
             "attachment": self._attachment,
@@ -60,13 +84,19 @@ class ServerWork:
     async def _attachment(self, action: Action, _say: Callable[[str], None]) -> None:
         await containers.attach(self.host, action)
 
-    async def _image(self, action: Action, say: Callable[[str], None]) -> None:
-        if action.verb == "pull":
-            await pull(self.host, action.name, say)
-        elif action.name == BASE_TAG:
-            await build_base(self.host, say)
-        else:
-            await build_edition(self.host, self.editions[action.name], say)
+    async def _secret(self, action: Action, _say: Callable[[str], None]) -> None:
+        """Tell an app a new value; by standard input, because anybody may read a program's arguments."""
+        rotation = self.rotations[action.name]
+        order = Command(
+            ("docker", "exec", "--interactive", rotation.container, *rotation.command),
+            stdin=f"{rotation.value.reveal()}\n".encode(),
+            timeout=120,
+        )
+        await run_checked(
+            self.host, order, what=f"{rotation.container} did not take the new value of {rotation.name}",
+            cause="the app does not run, or refuses the value; the one before is still in force",
+            fix=f"ez-homelab logs {rotation.app}, then ez-homelab apply",
+        )  # fmt: skip
 
     async def _network(self, action: Action, _say: Callable[[str], None]) -> None:
         options: tuple[str, ...] = ("rm",)
@@ -78,7 +108,11 @@ class ServerWork:
         await run_checked(self.host, order, what=f"cannot {action.verb} the network {action.name}")
 
     async def _volume(self, action: Action, _say: Callable[[str], None]) -> None:
-        """Make the volume, or only hand its folder to the app; what lies in the folder is never touched."""
+        """Make the volume, copy it, or only hand its folder to the app; what lies in the folder is never touched."""
+        if action.verb == "copy":
+            stack = next(service.stack for service in self.server.services if action.name in service.volumes)
+            await copy_volume(self.host, action, self.bases.get(stack, 0))
+            return
         what = f"cannot {action.verb} the volume {action.name}"
         if action.verb == "create":
             order = Command(("docker", "volume", "create", "--label", f"{MANAGED_LABEL}=true", action.name))

@@ -88,9 +88,13 @@ class Lazy(Model):
 
 
 class Publish(Model):
-    """A port of the server that the app needs for itself, and why a route through Traefik does not do."""
+    """A port of the server that the app needs for itself, and why a route through Traefik does not do.
+
+    `container_port` is the one in the container, where that is another one.
+    """
 
     port: Port
+    container_port: Port | None = None
     protocol: Literal["tcp", "udp"] = "tcp"
     reason: Text
 

@@ -82,6 +82,11 @@ def read_source(text: bytes | str, file: str) -> Source:
     return Source(reader, reader.group(LAB, document.data, ()) if document.readable else {})
 
 
+def included_files(folder: Path) -> tuple[str, ...]:
+    """The files that the lab file includes, and those that they include, by their path in the lab's folder."""
+    return tuple(source.file for source in _read_sources(folder, None))
+
+
 def _read_sources(folder: Path, text: bytes | str | None) -> list[Source]:
     try:
         sources = [read_source(read_lab_file(folder, LAB_FILE) if text is None else text, LAB_FILE)]

@@ -9,7 +9,7 @@ from ez_homelab.errors import PrerequisiteError
 from ez_homelab.observe.observed import Unknown
 from ez_homelab.plan.action import Action, Held, Kept, Plan
 from ez_homelab.plan.certificates import certificate_actions
-from ez_homelab.plan.copies import after_copies, copy_actions
+from ez_homelab.plan.copies import after_copies, after_rotations, copy_actions
 from ez_homelab.plan.files import OVERWRITE, Choices, file_actions, kept_files, marker_of
 from ez_homelab.plan.images import after_the_mirror, image_actions
 from ez_homelab.plan.services import ServicePlanner, unneeded_networks
@@ -53,6 +53,7 @@ def make_plan(
         own = [rotation for rotation in rotations if rotation.server == name]
         copies = copy_actions(server, found, start_held=start_held)
         planned = _plan_server(desired.domain, server, found, services, [*file_actions(server, found, choices)], own)
+        copies = after_rotations(copies, planned, server)
         actions += [*copies, *after_the_mirror(after_copies(planned, copies, server), server)]
         held += services.held
     return Plan(tuple(actions), tuple(held), tuple(unknown), desired.warnings, tuple(kept))

@@ -55,7 +55,8 @@ def render(
 
 def stacks_of(lab: Lab, server: Server) -> tuple[Stack, ...]:
     """All stacks of a server, ours first."""
-    return (core.core_stack(server.name), *lab.stacks_on(server.name))
+    mirror = (core.mirror_stack(server.name),) if lab.images.source == "packages" else ()
+    return (core.core_stack(server.name), *mirror, *lab.stacks_on(server.name))
 
 
 def make_instances(lab: Lab, find_app: Callable[[str], App], given: Given) -> Iterator[Instance]:

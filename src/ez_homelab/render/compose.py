@@ -137,7 +137,7 @@ class ServiceWriter:
             **self._rights(),
             "environment": self._environment(),
             "volumes": [self._mount(mount) for mount in self._source.volumes],
-            "ports": [f"{port.address}:{port.port}:{port.port}/{port.protocol}" for port in self._ports()],
+            "ports": [port.compose for port in self._ports()],
             "depends_on": {name: {"condition": condition} for name, condition in self._depends_on().items()},
             "healthcheck": _healthcheck(self._source.healthcheck),
             **self._bounds(),

@@ -57,7 +57,7 @@ def extras(instance: Instance, server: Server, routes: Iterable[Route]) -> Extra
         return Extras(networks=(SOCKET_PROXY_NETWORK,))
     address = LOOPBACK if instance.app.id == MIRROR else server.address
     ports = instance.app.manifest.network.publish
-    published = tuple(PublishedPort(address, port.port, port.protocol) for port in ports)
+    published = tuple(PublishedPort(address, port.port, port.protocol, port.container_port or 0) for port in ports)
     if instance.app.id != TRAEFIK:
         return Extras(published=published)
     return Extras(

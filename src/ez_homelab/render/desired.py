@@ -82,14 +82,20 @@ class DesiredVolume:
 
 @dataclass(frozen=True, slots=True)
 class PublishedPort:
-    """A port of the server that a container answers on."""
+    """A port of the server that a container answers on; `target` is its own port, 0 where that is the same."""
 
     address: str
     port: int
     protocol: str = "tcp"
+    target: int = field(default=0, compare=False)
 
     def __str__(self) -> str:
         return f"{self.address}:{self.port}/{self.protocol}"
+
+    @property
+    def compose(self) -> str:
+        """As a Compose file says it."""
+        return f"{self.address}:{self.port}:{self.target or self.port}/{self.protocol}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from ez_homelab.config.rules import CORE_APPS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -47,8 +49,13 @@ class Instance:
 
     @property
     def private_network(self) -> str | None:
-        """The network on which an app of several containers talks to itself; None for an app of one."""
-        return f"private-{self.name}" if len(self.app.compose.services) > 1 else None
+        """The network on which an app of several containers talks to itself; None for an app of one.
+
+        An app that is on no other network has one too, or Compose would make one that nobody planned.
+        """
+        manifest = self.app.manifest
+        alone = not manifest.web and not manifest.network.join and self.app.id not in CORE_APPS
+        return f"private-{self.name}" if alone or len(self.app.compose.services) > 1 else None
 
     @property
     def config_folder(self) -> str:

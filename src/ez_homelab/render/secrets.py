@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ez_homelab.render.instance import Instance
     from ez_homelab.secrets.value import Secret
 
+
 @dataclass(frozen=True, slots=True)
 class DueRotation:
     """A secret with a new value that `container` has to be told, by running `command` with it as its input."""

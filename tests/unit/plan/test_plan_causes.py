@@ -426,7 +426,7 @@ def test_a_limit_is_a_change_of_the_definition() -> None:
 
 
 def test_the_docker_hub_name_of_an_image_is_no_other_image() -> None:
-    reference = f"docker.io/{WIKI.image_name}"
+    pinned = f"docker.io/{WIKI.image}"
     server = replace(SERVER, images=(replace(SERVER.images[0], pinned=pinned),))
     desired = replace(DESIRED, servers={"core": server})
     assert not [action for action in make_plan(desired, {"core": MADE}).actions if action.kind == "image"]

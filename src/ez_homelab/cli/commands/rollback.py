@@ -77,9 +77,9 @@ def _show(number: int, edits: Sequence[Edit], plan: Plan) -> None:
 
 async def _carry_out(lab: Homelab, edits: Sequence[Edit], plan: Plan, *, quiet: bool) -> Proof | None:
     from ez_homelab.cli.commands.apply import prove
+    from ez_homelab.config.files import write_all
 
-    for edit in edits:
-        edit.write()
+    write_all(edits)
     if not plan:
         return None
     await lab.apply(plan)
