@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from contextlib import closing, nullcontext
+from contextlib import asynccontextmanager, closing, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ez_homelab import lab_images
 from ez_homelab.config.load import LAB_FILE, load_lab
 from ez_homelab.errors import PrerequisiteError, UsageError
 from ez_homelab.progress import Silent
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
     from contextlib import AbstractAsyncContextManager
 
     from ez_homelab.apply.journal import Journal
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from ez_homelab.generations.index import Generation, Generations
     from ez_homelab.hosts import Host
     from ez_homelab.images.editions import PackageEdition
+    from ez_homelab.images.inventory import ImageRow, Prunable
     from ez_homelab.images.lock import ImageLock, LockedImage
     from ez_homelab.observe import ObservedServer, Unknown
     from ez_homelab.observe.states import AppStatus
@@ -229,6 +231,22 @@ class Homelab:
             await surroundings.prepare()
             return await apply.carry_out(approved)
 
+    @asynccontextmanager
+    async def changing(self, *, unasked: bool) -> AsyncIterator[Homelab]:
+        """This lab as one that is about to be changed: what an earlier run has left that was cut off is finished first.
+
+        Where nobody is asked (`unasked`), the lock is held from the first look at the lab's files to the end, so that
+        of many runs at once each sees what the one before has made. A person is not waited for with the lock held.
+        """
+        if unasked and not self.holds_lock:
+            async with self.locked():
+                held = replace(self, holds_lock=True)
+                await held.recover()
+                yield held
+        else:
+            await self.recover()
+            yield self
+
     async def recover(self) -> None:
         """Finish what a run has left that was cut off; to be called before a plan that is to be applied.
 
@@ -340,6 +358,30 @@ class Homelab:
             known = f"it has: {', '.join(secrets)}" if secrets else "it has none"
             raise UsageError(f"{instance} has no secret called {secret_id or 'anything'}", fix=known)
         return (secret_id,) if secret_id else tuple(secrets)
+
+    async def images(self) -> tuple[ImageRow, ...]:
+        """Every image of the lab, and who needs it."""
+        return await lab_images.rows(self)
+
+    async def lock_images(self, update: Iterable[str] = ()) -> ImageLock:
+        """Settle the digest of every image that has none, and the newest of the tags of the apps in `update`."""
+        return await lab_images.lock(self, update)
+
+    async def build_images(self) -> tuple[str, ...]:
+        """Build the package editions that the server lacks; returns their tags."""
+        return await lab_images.build(self)
+
+    async def prunable_images(self) -> Prunable:
+        """What no container, not the lab and no kept generation needs."""
+        return await lab_images.prunable(self)
+
+    async def prune_images(self) -> tuple[str, ...]:
+        """Remove that; returns what went, one line each."""
+        return await lab_images.prune(self)
+
+    async def copy_images(self, target: str) -> tuple[str, ...]:
+        """Copy every locked image into another registry, digests kept; returns the names there."""
+        return await lab_images.copy(self, target)
 
     async def down(self) -> tuple[str, ...]:
         """Stop and remove every container of the lab and keep all data; returns the stacks that were taken down."""

@@ -50,6 +50,11 @@ class ImageWork:
         else:
             self.found[action.name] = await self._mirrored(edition, say)
 
+    async def renew(self, name: str, say: Say) -> None:
+        """Lock the image that the tag names now in its registry. Raises `CommandError`."""
+        digest = await resolve.newest(self.host, mirrored(name, self.mirror), say)
+        self.found[name] = LockedImage(digest, Reference.parse(name).repository, "registry", _today())
+
     async def _pulled(self, name: str, say: Say) -> LockedImage:
         digest = await resolve.pull(self.host, mirrored(self.lock.pinned(name), self.mirror), say)
         return LockedImage(digest, Reference.parse(name).repository, "registry", _today())

@@ -31,6 +31,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "remove": Entry("edit", "Take an app out of the lab; its data stays."),
         "plan": Entry("plan", "Show what apply would do, and why. Changes nothing."),
         "apply": Entry("apply", "Make the servers match the lab file."),
+        "rollback": Entry("rollback", "Make the lab as an earlier generation was."),
         "down": Entry("down", "Stop every app; data stays (with --purge it goes too)."),
     },
     "Look": {
@@ -39,6 +40,10 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "doctor": Entry("doctor", "Find what is wrong, its cause and one fix."),
         "logs": Entry("logs", "An app's log."),
         "check": Entry("check", "Check the lab file: every mistake with its position."),
+        "drift": Entry("drift", "What is otherwise than the lab left it, and what becomes of edited files."),
+        "history": Entry("history", "Every apply that was carried out, by number."),
+        "images": Entry("images", "The images that apps run: list, lock, build, copy, prune."),
+        "secrets": Entry("secrets", "The values that the lab generated: list, show, rotate."),
         "catalog": Entry("catalog", "The apps that can be added."),
         "completion": Entry("completion", "Print the completion script for a shell."),
     },

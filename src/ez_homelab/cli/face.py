@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound="Callable[..., Any]")
 T = TypeVar("T")
 
+PATIENCE = 600.0
+"""Seconds for which another run's end is waited for, unless `--wait` says otherwise."""
+
 INTERRUPTED = 130
 """Exit status after Ctrl-C: 128 + SIGINT, as every shell expects."""
 
@@ -29,6 +32,10 @@ lab_option = click.option(
     help="The lab's folder. Default: $EZ_LAB, else the nearest above with a homelab.yaml, else /opt/homelab.",
 )  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
+wait_option = click.option(
+    "--wait", type=click.FloatRange(min=0), default=PATIENCE, show_default=True, metavar="SECONDS",
+    help="How long to wait for another run to end.",
+)  # fmt: skip
 yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 
 
@@ -66,7 +73,7 @@ def _leaves(group: Any) -> Any:
         yield from _leaves(error) if isinstance(error, ExceptionGroup) else (error,)
 
 
-def open_lab(folder: Path | None, *, progress: bool = False) -> Homelab:
+def open_lab(folder: Path | None, *, progress: bool = False, wait: float = PATIENCE) -> Homelab:
     """The lab that a command works on."""
     from ez_homelab.lab import Homelab, find_lab_folder
     from ez_homelab.progress import Silent
@@ -74,8 +81,8 @@ def open_lab(folder: Path | None, *, progress: bool = False) -> Homelab:
     if progress:
         from ez_homelab.cli.terminal import Steps
 
-        return Homelab(find_lab_folder(folder), progress=Steps(), command=_command_line())
-    return Homelab(find_lab_folder(folder), progress=Silent(), command=_command_line())
+        return Homelab(find_lab_folder(folder), progress=Steps(), command=_command_line(), patience=wait)
+    return Homelab(find_lab_folder(folder), progress=Silent(), command=_command_line(), patience=wait)
 
 
 def require_yes(*, yes: bool, as_json: bool) -> None:

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ez_homelab.cli.face import json_option, lab_option, open_lab, print_json, require_yes, run, told, yes_option
+from ez_homelab.cli.face import (
+    json_option,
+    lab_option,
+    open_lab,
+    print_json,
+    require_yes,
+    run,
+    told,
+    wait_option,
+    yes_option,
+)
 from ez_homelab.errors import EXIT_UNREACHABLE, ProofError
 
 if TYPE_CHECKING:
@@ -25,11 +35,14 @@ if TYPE_CHECKING:
 @yes_option
 @click.option("--start-held", is_flag=True, help="Also start what a person stopped.")
 @click.option("--take-over", is_flag=True, help="Stand in the place of another lab that the server carries.")
+@wait_option
 @told
-def apply_command(lab_folder: Path | None, as_json: bool, yes: bool, start_held: bool, take_over: bool) -> None:
+def apply_command(
+    lab_folder: Path | None, as_json: bool, yes: bool, start_held: bool, take_over: bool, wait: float
+) -> None:
     """Make the servers match the lab file: show the plan, ask, do it, look again."""
     require_yes(yes=yes, as_json=as_json)
-    lab = replace(open_lab(lab_folder, progress=not as_json), take_over=take_over)
+    lab = replace(open_lab(lab_folder, progress=not as_json, wait=wait), take_over=take_over)
     plan, proof = run(_apply(lab, yes=yes, start_held=start_held, quiet=as_json))
     if as_json:
         print_json(
@@ -40,7 +53,8 @@ def apply_command(lab_folder: Path | None, as_json: bool, yes: bool, start_held:
 
 
 async def _apply(lab: Homelab, *, yes: bool, start_held: bool, quiet: bool) -> tuple[Plan | None, Proof | None]:
-    plan = await plan_and_apply(lab, yes=yes, start_held=start_held, quiet=quiet)
+    async with lab.changing(unasked=yes) as held:
+        plan = await plan_and_apply(held, yes=yes, start_held=start_held, quiet=quiet)
     return plan, await prove(lab, plan, quiet=quiet) if plan else None
 
 

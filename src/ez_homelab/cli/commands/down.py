@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ez_homelab.cli.face import json_option, lab_option, open_lab, print_json, require_yes, run, told, yes_option
+from ez_homelab.cli.face import (
+    json_option,
+    lab_option,
+    open_lab,
+    print_json,
+    require_yes,
+    run,
+    told,
+    wait_option,
+    yes_option,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,10 +29,11 @@ if TYPE_CHECKING:
 @json_option
 @yes_option
 @click.option("--purge", is_flag=True, help="Also remove all data, networks, files and built images. Lists them, asks.")
+@wait_option
 @told
-def down_command(lab_folder: Path | None, as_json: bool, yes: bool, purge: bool) -> None:
+def down_command(lab_folder: Path | None, as_json: bool, yes: bool, purge: bool, wait: float) -> None:
     """Stop every app. Data stays: `ez-homelab up` or `apply` brings everything back."""
-    lab = open_lab(lab_folder, progress=not as_json)
+    lab = open_lab(lab_folder, progress=not as_json, wait=wait)
     if purge:
         require_yes(yes=yes, as_json=as_json)
         _purge(lab, as_json=as_json, yes=yes)

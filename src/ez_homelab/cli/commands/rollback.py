@@ -40,15 +40,16 @@ def rollback_command(number: int, lab_folder: Path | None, as_json: bool, yes: b
 
 
 async def _go_back(lab: Homelab, number: int, *, yes: bool, as_json: bool, keep_lab_file: bool) -> None:
-    edits, before = await lab.rolling_back(number)
-    edits = () if keep_lab_file else edits
-    plan = await before.plan()
-    if not as_json:
-        _show(number, edits, plan)
-    if (edits or plan) and not _agreed(number, yes=yes):
-        click.echo("Nothing was changed.", err=True)
-        return
-    proof = await _carry_out(before, edits, plan, quiet=as_json)
+    async with lab.changing(unasked=yes) as held:
+        edits, before = await held.rolling_back(number)
+        edits = () if keep_lab_file else edits
+        plan = await before.plan()
+        if not as_json:
+            _show(number, edits, plan)
+        if (edits or plan) and not _agreed(number, yes=yes):
+            click.echo("Nothing was changed.", err=True)
+            return
+        proof = await _carry_out(before, edits, plan, quiet=as_json)
     if as_json:
         told = [{"file": str(edit.path), "diff": edit.diff()} for edit in edits]
         document = {"generation": number, "edits": told, "applied": plan.to_dict()}

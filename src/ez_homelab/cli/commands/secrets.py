@@ -103,8 +103,8 @@ def secrets_show_command(app: str, secret: str, lab_folder: Path | None, as_json
 def secrets_rotate_command(app: str, secret: str | None, lab_folder: Path | None, as_json: bool, yes: bool) -> None:
     """Put a new value in the place of one of an app's secrets, or of all: show the plan, ask, apply."""
     require_yes(yes=yes, as_json=as_json)
-    after = open_lab(lab_folder, progress=not as_json).rotating(app, secret)
-    plan, proof = run(_apply(after, yes=yes, quiet=as_json))
+    lab = open_lab(lab_folder, progress=not as_json)
+    plan, proof = run(_apply(lab, app, secret, yes=yes, quiet=as_json))
     if as_json:
         applied = plan.to_dict() if plan is not None else None
         print_json({"app": app, "id": secret, "applied": applied, "proof": proof.to_dict() if proof else None})
@@ -112,8 +112,11 @@ def secrets_rotate_command(app: str, secret: str | None, lab_folder: Path | None
         sys.exit(EXIT_UNREACHABLE)
 
 
-async def _apply(lab: Homelab, *, yes: bool, quiet: bool) -> tuple[Plan | None, Proof | None]:
+async def _apply(
+    lab: Homelab, app: str, secret: str | None, *, yes: bool, quiet: bool
+) -> tuple[Plan | None, Proof | None]:
     from ez_homelab.cli.commands.apply import plan_and_apply, prove
 
-    plan = await plan_and_apply(lab, yes=yes, quiet=quiet)
+    async with lab.changing(unasked=yes) as held:
+        plan = await plan_and_apply(held.rotating(app, secret), yes=yes, quiet=quiet)
     return plan, await prove(lab, plan, quiet=quiet) if plan else None

@@ -51,8 +51,9 @@ async def _up(lab: Homelab, domain: str, images: ImageSource | None, *, yes: boo
     await install_all(lab, preparation.steps)
     if is_new:
         lab.create(lab.lab.domain, lab.lab.images.source)
-    if await plan_and_apply(lab, yes=yes) is None:
-        return None
+    async with lab.changing(unasked=yes) as held:
+        if await plan_and_apply(held, yes=yes) is None:
+            return None
     if any(app.state == "starting" for app in await lab.status()):
         with lab.progress.step("wait for what is starting"):
             await lab.settle()
