@@ -47,6 +47,9 @@ accounts() {
     user=$(given MARIADB_USER)
     password=$(given MARIADB_PASSWORD)
     [[ -n $root_password ]] || fail "no password for root: set MARIADB_ROOT_PASSWORD or MARIADB_ROOT_PASSWORD_FILE"
+    # Made by mariadb-install-db without a password.
+    echo "DELETE FROM mysql.global_priv WHERE User = 'root' AND Host <> 'localhost';"
+    echo "DELETE FROM mysql.proxies_priv WHERE Host <> 'localhost';"
     echo "FLUSH PRIVILEGES;"
     echo "ALTER USER root@localhost IDENTIFIED BY $(quoted "$root_password");"
     if [[ $root_host != localhost ]]; then
