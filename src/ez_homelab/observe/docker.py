@@ -20,8 +20,10 @@ def probe(*argv: str) -> Command:
 
 LIST_CONTAINERS = probe("container", "ls", "--all", "--quiet", "--no-trunc")
 LIST_NETWORKS = probe("network", "ls", "--quiet", "--no-trunc")
-# A format that names the digest gives a line for each pair of tag and digest (docker/cli, formatter/image.go).
-LIST_IMAGES = probe("image", "ls", "--no-trunc", "--format", "{{.Repository}}:{{.Tag}}\t{{.ID}}\t{{.Digest}}")
+# --digests: a line for each pair of tag and digest. Without it, an image that was pulled by digest is told without one.
+LIST_IMAGES = probe(
+    "image", "ls", "--no-trunc", "--digests", "--format", "{{.Repository}}:{{.Tag}}\t{{.ID}}\t{{.Digest}}"
+)
 
 
 LIST_VOLUMES = probe("volume", "ls", "--quiet")
