@@ -14,12 +14,15 @@ if TYPE_CHECKING:
 
 
 class ApplyFailedError(EzError):
-    """Some actions failed; what did not depend on them was carried through."""
+    """Some actions failed; what did not depend on them was carried through.
+
+    `errors` are told instead of those that the outcomes hold, where a stack was taken back because of one.
+    """
 
     code = "apply-failed"
 
-    def __init__(self, outcomes: Sequence[Outcome], errors: Sequence[EzError]) -> None:
-        self.errors = tuple(errors)
+    def __init__(self, outcomes: Sequence[Outcome], errors: Sequence[EzError] = ()) -> None:
+        self.errors = tuple(errors) or tuple(outcome.error for outcome in outcomes if outcome.error)
         failed = [outcome.action for outcome in outcomes if outcome.state == "failed"]
         skipped = [outcome.action for outcome in outcomes if outcome.state == "skipped"]
         first = self.errors[0]

@@ -8,7 +8,8 @@ import pytest
 from engine_in_memory import ONE_APP, LabOnFakeServer
 
 from ez_homelab.apply.journal import Journal
-from ez_homelab.apply.run import ApplyFailedError, NotSettledError
+from ez_homelab.apply.failures import ApplyFailedError, NotSettledError
+from ez_homelab.apply.way_back import GoBackFailedError
 from ez_homelab.errors import HealthError, LockedError, PlanStaleError, PrerequisiteError
 from ez_homelab.hosts.memory import MemoryFile
 from ez_homelab.lab import LOCK
@@ -156,7 +157,7 @@ async def test_after_a_failure_the_record_still_knows_what_was_ours_before(there
     before = there.record()[COMPOSE]
     there.write(ONE_APP.replace("[dokuwiki]", "[{dokuwiki: {limits: {memory: 600M}}}]"))
     there.host.ill = {"dokuwiki"}
-    with pytest.raises(ApplyFailedError):
+    with pytest.raises(GoBackFailedError):
         await there.apply()
     assert set(before) < set(there.record()[COMPOSE])
     there.host.ill = set()

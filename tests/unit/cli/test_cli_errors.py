@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from ez_homelab import errors
 from ez_homelab.apply.executor import Outcome
-from ez_homelab.apply.run import ApplyFailedError, NotSettledError
+from ez_homelab.apply.failures import ApplyFailedError, NotSettledError
 from ez_homelab.cli.face import json_option, run, told
 from ez_homelab.errors import CommandError, EzError, Fault, HealthError, LabFileError
 from ez_homelab.plan import Action, Plan

@@ -200,7 +200,7 @@ def test_error(ask: Callable[..., Any], lab: Path) -> None:
 
 def test_error_of_an_apply(ask: Callable[..., Any], server: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
     from ez_homelab.apply.executor import Outcome
-    from ez_homelab.apply.run import ApplyFailedError
+    from ez_homelab.apply.failures import ApplyFailedError
     from ez_homelab.plan import Action
 
     async def fails(*_: object, **__: object) -> None:
