@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ez_homelab import lab_images
+from ez_homelab import lab_drift, lab_images
 from ez_homelab.config.load import LAB_FILE, load_lab
 from ez_homelab.errors import PrerequisiteError, UsageError
 from ez_homelab.progress import Silent
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from ez_homelab.images.lock import ImageLock, LockedImage
     from ez_homelab.observe import ObservedServer, Unknown
     from ez_homelab.observe.states import AppStatus
-    from ez_homelab.plan import Choices, Plan
+    from ez_homelab.plan import Choice, Choices, Plan
+    from ez_homelab.plan.drift import Drift
     from ez_homelab.progress import Progress
     from ez_homelab.render.desired import Desired
     from ez_homelab.render.instance import Instance
@@ -134,15 +135,21 @@ class Homelab:
         """Everything every server should have."""
         if self.recorded:
             return self.recorded
-        from ez_homelab.config.adopted_files import load_adopted_files
+        return self.rendered_from(self.folder)
+
+    def rendered_from(self, folder: Path) -> Desired:
+        """Everything every server should have, with the overrides and adopted files of that folder."""
+        from ez_homelab.config.adopted_files import load_adopted_files, require_used
         from ez_homelab.config.overrides import load_overrides
         from ez_homelab.render import Given, render
 
         services = {item.name: tuple(self.catalog.app(item.app).compose.services) for item in self.lab.instances}
         tags = {app: {name: edition.tag for name, edition in parts.items()} for app, parts in self.editions.items()}
-        overrides = load_overrides(self.folder, services.keys(), services)
-        adopted = load_adopted_files(self.folder)
-        return render(self.lab, self.catalog.app, Given(tags, overrides, self._secret_values(), self._pin, adopted))
+        overrides = load_overrides(folder, services.keys(), services)
+        adopted = load_adopted_files(folder)
+        desired = render(self.lab, self.catalog.app, Given(tags, overrides, self._secret_values(), self._pin, adopted))
+        require_used(adopted, _stack_paths(desired))
+        return desired
 
     @cached_property
     def store(self) -> SecretStore:
@@ -153,7 +160,7 @@ class Homelab:
         from ez_homelab.render.secrets import needs
         from ez_homelab.secrets.store import SecretStore
 
-        return SecretStore.open(self.folder).with_needed(needs(self._instances))
+        return SecretStore.open(self.folder).with_needed(needs(self.instances))
 
     @cached_property
     def image_lock(self) -> ImageLock:
@@ -206,7 +213,7 @@ class Homelab:
         if not self._has_secrets:
             return {}
         pending = {name for name, entry in self.store.entries().items() if entry.pending}
-        return {one.name: one for one in rotations(self._instances, pending)}
+        return {one.name: one for one in rotations(self.instances, pending)}
 
     def settle_images(self, found: Mapping[str, LockedImage]) -> None:
         """Settle which images these names mean, and render anew with that."""
@@ -316,7 +323,7 @@ class Homelab:
 
         if not self._has_secrets:
             return ()
-        by_name = {instance.name: instance for instance in self._instances}
+        by_name = {instance.name: instance for instance in self.instances}
         return tuple(
             SecretRow(name, secret, entry.made, entry.rotated, entry.pending, readers(by_name[name], secret))
             for (name, secret), entry in self.store.entries().items()
@@ -341,7 +348,7 @@ class Homelab:
         from ez_homelab.render.secrets import needs
 
         wanted = self._secret_ids(instance, secret_id)
-        by_name = {(need.instance, need.id): need for need in needs(self._instances)}
+        by_name = {(need.instance, need.id): need for need in needs(self.instances)}
         store = self.store
         for name in wanted:
             store = store.rotated(instance, name, by_name[instance, name])
@@ -358,6 +365,18 @@ class Homelab:
             known = f"it has: {', '.join(secrets)}" if secrets else "it has none"
             raise UsageError(f"{instance} has no secret called {secret_id or 'anything'}", fix=known)
         return (secret_id,) if secret_id else tuple(secrets)
+
+    async def drift(self) -> tuple[Drift, ...]:
+        """Everything that is otherwise than the lab left it."""
+        return await lab_drift.find(self)
+
+    async def drift_text(self, server: str, path: str) -> tuple[str, str]:
+        """The lab's text of a file and the server's, as far as a person may see them."""
+        return await lab_drift.texts(self, server, path)
+
+    async def decide(self, choice: Choice, paths: Iterable[str]) -> tuple[Edit, ...]:
+        """Settle what becomes of edited files; for `adopt` returns edits of the lab's own files, not written yet."""
+        return await lab_drift.decide(self, choice, paths)
 
     async def images(self) -> tuple[ImageRow, ...]:
         """Every image of the lab, and who needs it."""
@@ -503,7 +522,7 @@ class Homelab:
             return bool(tags)  # no engine to ask yet
 
     @property
-    def _instances(self) -> tuple[Instance, ...]:
+    def instances(self) -> tuple[Instance, ...]:
         """Every app as it stands in the lab, without what only its rendering needs."""
         from ez_homelab.render import NOTHING_GIVEN, make_instances
 
@@ -673,6 +692,15 @@ class Homelab:
         names = [instance.name for instance in self.lab.instances]
         near = get_close_matches(name, names, n=1)
         return f"did you mean {near[0]}?" if near else f"the lab has: {', '.join(names)}"
+
+
+def _stack_paths(desired: Desired) -> set[tuple[str, str]]:
+    """Every file of every stack: the stack's name, and the path below its folder."""
+    from ez_homelab.render.desired import STACKS_FOLDER
+
+    paths = (file.path for server in desired.servers.values() for file in server.files)
+    below = (path.removeprefix(f"{STACKS_FOLDER}/").partition("/") for path in paths)
+    return {(stack, rest) for stack, _, rest in below}
 
 
 def _user(environment: Mapping[str, str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 KEEP_GENERATIONS = 50
 """How many generations are kept; what runs is kept in any case."""
+
+CAUSES = 3
+"""How many causes a generation's `why` names."""
 
 KEEP_COPIES = 3
 """Of how many generations copies of data are kept: they are as large as the data."""
@@ -113,7 +117,7 @@ class LabSurroundings:
         with self._index() as index:
             await record(
                 lab.hosts, index, lab.desired, lab.own_files(), {}, who=lab.who, command=lab.command,
-                why=lab.why or plan.summary(), plan=plan.hash, outcome="done" if whole else _worst(outcomes),
+                why=lab.why or _causes(plan), plan=plan.hash, outcome="done" if whole else _worst(outcomes),
                 outcomes=outcomes, run=run,
             )  # fmt: skip
             copied: set[int] = set()
@@ -132,6 +136,13 @@ class LabSurroundings:
             yield index
         finally:
             index.close()
+
+
+def _causes(plan: Plan) -> str:
+    """Why containers were changed, the most frequent causes first; why anything was, where none were."""
+    services = [action.cause for action in plan.actions if action.kind == "service"]
+    counts = Counter(services or [action.cause for action in plan.actions])
+    return "; ".join(f"{cause} ({count})" if count > 1 else cause for cause, count in counts.most_common(CAUSES))
 
 
 def _worst(outcomes: Mapping[str, StackOutcome]) -> StackOutcome:

@@ -48,8 +48,9 @@ def make_plan(
             unknown.append((name, found.reason))
             continue
         _refuse_what_is_not_ours(server, found)
-        kept += kept_files(server, found, choices)
-        services = ServicePlanner(server, found, start_held=start_held)
+        own_kept = kept_files(server, found, choices)
+        kept += own_kept
+        services = ServicePlanner(server, found, start_held=start_held, kept={item.path for item in own_kept})
         own = [rotation for rotation in rotations if rotation.server == name]
         copies = copy_actions(server, found, start_held=start_held)
         planned = _plan_server(desired.domain, server, found, services, [*file_actions(server, found, choices)], own)

@@ -12,7 +12,7 @@ from ez_homelab.plan.copies import image_before, way_back_downtime
 from ez_homelab.render.desired import STACKS_FOLDER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from ez_homelab.observe.observed import ObservedContainer, ObservedNetwork, ObservedServer
     from ez_homelab.plan.action import Verb
@@ -37,10 +37,13 @@ class Need:
 class ServicePlanner:
     """Plans the containers of one server. `held` is filled by `actions()`."""
 
-    def __init__(self, server: DesiredServer, found: ObservedServer, *, start_held: bool) -> None:
+    def __init__(
+        self, server: DesiredServer, found: ObservedServer, *, start_held: bool, kept: Collection[str] = ()
+    ) -> None:
         self._server = server
         self._found = found
         self._start_held = start_held
+        self._kept = kept
         self._network_ids = {network.id for network in found.networks}
         self._own_networks = {network.name for network in found.networks if network.managed}
         self._unneeded = {network.name for network in unneeded_networks(server, found)}
@@ -91,12 +94,16 @@ class ServicePlanner:
             before = short(container.image)
             cause = f"image source {before} -> {service.image_name}; the other version may not read its data"
             return Need("recreate", cause, settings, destructive=True)
-        if container.fingerprint != service.fingerprint:
+        if container.fingerprint != service.fingerprint and not self._is_kept(service):
             return Need("recreate", _what_changed(service, container), settings)
         # A container that never started knows its networks by name only.
         if any(identifier and identifier not in self._network_ids for identifier in container.networks.values()):
             return Need("recreate", "a network it was made with is gone", settings)
         return None
+
+    def _is_kept(self, service: DesiredService) -> bool:
+        """Whether a person wants the compose.yaml to stay that the container is made of."""
+        return f"{STACKS_FOLDER}/{service.stack}/compose.yaml" in self._kept
 
     def _change(self, service: DesiredService, need: Need, earlier: list[Action], needs: dict[str, Need]) -> Action:
         concerned = (action.id for action in earlier if _concerns(action, service, self._server.certificate.path))
