@@ -10,11 +10,14 @@ from ez_homelab.images.editions import BASE_TAG
 from ez_homelab.plan.action import Action
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from ez_homelab.observe.observed import ObservedServer
     from ez_homelab.plan.action import Verb
     from ez_homelab.render.desired import DesiredImage, DesiredServer
+
+
+COMPOSE_FILE = "compose.yaml"
 
 
 def image_actions(server: DesiredServer, found: ObservedServer) -> Iterator[Action]:
@@ -35,6 +38,18 @@ def _need(image: DesiredImage, found: ObservedServer) -> Iterator[tuple[Verb, st
         yield "pull" if image.source == "registry" else "build", "not on the server"
     elif image.pinned == image.reference and image.app != MIRROR:
         yield "lock", "which image it is is not written down yet"
+
+
+def named_by_digest(server: DesiredServer, found: ObservedServer, known: Collection[str]) -> Iterator[Action]:
+    """The Compose files that will be otherwise once their images have a digest, beside the changes that are known.
+
+    What an image is called by then is not known yet, so nothing else tells that they change.
+    """
+    for stack in server.stacks:
+        path = f"{stack.folder}/{COMPOSE_FILE}"
+        open_ones = any(service.image == service.image_name and service.app != MIRROR for service in stack.services)
+        if open_ones and found.files.get(path) is not None and path not in known:
+            yield Action(server.name, "file", path, "replace", "its images are named by their digests")
 
 
 def after_the_mirror(actions: list[Action], server: DesiredServer) -> list[Action]:

@@ -11,7 +11,7 @@ from ez_homelab.plan.action import Action, Held, Kept, Plan
 from ez_homelab.plan.certificates import certificate_actions
 from ez_homelab.plan.copies import after_copies, after_rotations, copy_actions
 from ez_homelab.plan.files import OVERWRITE, Choices, file_actions, kept_files, marker_of
-from ez_homelab.plan.images import after_the_mirror, image_actions
+from ez_homelab.plan.images import after_the_mirror, image_actions, named_by_digest
 from ez_homelab.plan.services import ServicePlanner, unneeded_networks
 from ez_homelab.plan.subnets import free_subnets
 from ez_homelab.render.desired import MARKER, STACKS_FOLDER, stack_folder
@@ -53,7 +53,9 @@ def make_plan(
         services = ServicePlanner(server, found, start_held=start_held, kept={item.path for item in own_kept})
         own = [rotation for rotation in rotations if rotation.server == name]
         copies = copy_actions(server, found, start_held=start_held)
-        planned = _plan_server(desired.domain, server, found, services, [*file_actions(server, found, choices)], own)
+        files = [*file_actions(server, found, choices)]
+        files += named_by_digest(server, found, {action.name for action in files} | {item.path for item in own_kept})
+        planned = _plan_server(desired.domain, server, found, services, files, own)
         copies = after_rotations(copies, planned, server)
         actions += [*copies, *after_the_mirror(after_copies(planned, copies, server), server)]
         held += services.held

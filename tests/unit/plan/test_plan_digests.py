@@ -1,0 +1,31 @@
+"""A lab whose images have no digest yet, on a server that runs them already."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ez_homelab.catalog.loader import Catalog
+from ez_homelab.plan import make_plan
+from ez_homelab.plan.stages import unapproved
+from ez_homelab.render import render
+from ez_homelab.testing.make_lab import desired_of, make_lab, observed_as
+
+LAB = make_lab()
+UNLOCKED = render(LAB, Catalog.shipped().app)
+LOCKED = desired_of(LAB)
+
+
+def test_everything_that_follows_from_the_digests_is_approved_before_they_are_known() -> None:
+    before = observed_as(UNLOCKED)
+    approved = make_plan(UNLOCKED, before)
+    server = before["core"]
+    digests = {name: image for name, image in observed_as(LOCKED)["core"].images.items()}
+    there = {"core": replace(server, images={**server.images, **digests})}
+    due = make_plan(LOCKED, there)
+    assert due, "containers are made anew with the digest"
+    assert unapproved(approved, due) == ()
+    assert {action.verb for action in approved.actions if action.kind == "image"} == {"lock"}
+
+
+def test_a_lab_with_digests_has_nothing_to_name() -> None:
+    assert not make_plan(LOCKED, observed_as(LOCKED))
