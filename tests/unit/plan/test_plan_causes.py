@@ -283,7 +283,7 @@ def test_an_edition_waits_for_its_base_and_a_pulled_image_for_nothing() -> None:
     assert plan.actions[0].name == BASE_TAG
     assert {earlier for action in plan.actions[1:] for earlier in action.waits_for} == {f"core:image:{BASE_TAG}"}
     with_base = make_plan(packages, {"core": replace(observed_as(packages)["core"], images={BASE_TAG: "sha256:x"})})
-    assert [action.waits_for for action in with_base.actions] == [()] * 6
+    assert [action.waits_for for action in with_base.actions] == [()] * 7
     pulled = planned(replace(MADE, images={}))
     assert [(action.verb, action.waits_for) for action in pulled.actions] == [("pull", ())] * 6
 

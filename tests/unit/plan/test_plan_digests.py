@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ez_homelab.catalog.loader import Catalog
+from ez_homelab.images.reference import as_listed
 from ez_homelab.plan import make_plan
 from ez_homelab.plan.stages import unapproved
 from ez_homelab.render import render
@@ -19,7 +20,8 @@ def test_everything_that_follows_from_the_digests_is_approved_before_they_are_kn
     before = observed_as(UNLOCKED)
     approved = make_plan(UNLOCKED, before)
     server = before["core"]
-    digests = {name: image for name, image in observed_as(LOCKED)["core"].images.items()}
+    images = LOCKED.servers["core"].images
+    digests = {as_listed(image.pinned): server.images[as_listed(image.reference)] for image in images}
     there = {"core": replace(server, images={**server.images, **digests})}
     due = make_plan(LOCKED, there)
     assert due, "containers are made anew with the digest"
