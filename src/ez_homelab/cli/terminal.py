@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ez_homelab.redaction import clean
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -87,7 +89,8 @@ def _last_picture(line: str) -> str:
 
     Programs that paint their own progress end a picture with a carriage return, and colour it: the last one counts.
     """
-    plain = _ESCAPES.sub("", line.rstrip("\r").rpartition("\r")[2])
+    # Before the line is cut to the screen's width: half a secret would no longer be known as one.
+    plain = clean(_ESCAPES.sub("", line.rstrip("\r").rpartition("\r")[2]))
     return "".join(character if character.isprintable() else " " for character in plain)
 
 
@@ -114,7 +117,8 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for number, column in enumerate(columns):
         table.add_column(column, overflow="fold", no_wrap=number < len(columns) - 1)
     for row in rows:
-        table.add_row(*(Text(cell, style=STATE_COLOURS.get(cell, "")) for cell in row))
+        # Before cells are wrapped, as in a line of progress.
+        table.add_row(*(Text(clean(cell), style=STATE_COLOURS.get(cell, "")) for cell in row))
     console = Console(highlight=False)
     if console.is_terminal:
         console.print(table)
