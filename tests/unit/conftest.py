@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def there(tmp_path: Path) -> LabOnFakeServer:
-    """A starter lab in a folder of its own, and the server that it is applied to."""
+def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LabOnFakeServer:
+    """A starter lab in a folder of its own, with its own key, and the server that it is applied to."""
+    monkeypatch.setenv("EZ_SECRETS_KEY", str(tmp_path / "key.txt"))
     return LabOnFakeServer(tmp_path)

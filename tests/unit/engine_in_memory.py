@@ -172,6 +172,9 @@ class EngineInMemory(FakeHost):
         self.containers[name] = self._container(name, service, project["name"])
         return 0, f"Container {name}  Started\n"
 
+    def _exec(self, _command: Command, words: tuple[str, ...]) -> tuple[int, str]:
+        return (0, "") if words[1] in self.containers else (1, f"No such container: {words[1]}")
+
     def _logs(self, _command: Command, words: tuple[str, ...]) -> tuple[int, str]:
         return 0, f"{words[-1]} says something\n"
 

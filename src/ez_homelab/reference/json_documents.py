@@ -13,13 +13,15 @@ PLAN = {
     "actions": "what would be done, in an order that respects `waits_for`",
     "actions[].id": "`server:kind:name`, unique in the plan",
     "actions[].server": "the server it is done on",
-    "actions[].kind": "what is changed: `image`, `network`, `volume`, `authority`, `certificate`, `file`, `service`, "
-    "`attachment` (of a container to a network)",
+    "actions[].kind": "what is changed: `image`, `network`, `volume`, `authority`, `certificate`, `secret`, `file`, "
+    "`service`, `attachment` (of a container to a network)",
     "actions[].name": "the image, path, `stack/container` or network",
     "actions[].verb": "what is done, such as `create`, `recreate`, `replace`, `remove`",
     "actions[].cause": "why, in words",
     "actions[].waits_for": "ids of the actions that come first",
     "actions[].downtime": "for how many seconds its app will probably not answer",
+    "actions[].worst_downtime": "the longest, where the new version does not get well and the stack goes back; 0: it is "
+    "not an update",
     "actions[].destructive": "whether something you may miss is gone afterwards",
     "actions[].settings": "choices the plan made for the one that carries it out",
     "actions[].settings.*": "such as `subnet` of a new network",
@@ -89,6 +91,21 @@ def _below(key: str, document: dict[str, str]) -> dict[str, str]:
     return {f"{key}.{name}": meaning for name, meaning in document.items()}
 
 
+def _error(key: str, which: str) -> dict[str, str]:
+    return {f"error.{key}": which} | {f"error.{key}.{name.removeprefix('error.')}": meaning
+                                      for name, meaning in ERROR.items() if name != "error"}  # fmt: skip
+
+
+WENT_BACK = {
+    "error.stack": "`went-back` and `go-back-failed` only: the stack",
+    "error.generation": "the generation that it was taken back to",
+    "error.now_runs": "what its containers run now; one that is not there is not named",
+    "error.now_runs.*": "the image",
+    **_error("failure", "what failed first: why the new version did not get well"),
+}
+GO_BACK_FAILED = _error("problem", "`go-back-failed` only: why the version before could not be brought back")
+
+
 _LISTED = {
     "apps[].id": "what `add` takes",
     "apps[].name": "its name",
@@ -153,6 +170,48 @@ _APPLIED = {
     "proof": "the proof of what it touched; null: there was nothing to do",
     **_below("proof", PROOF),
 }
+_GENERATION = {
+    "number": "its number, never used again on this server",
+    "made": "when, UTC, ISO 8601",
+    "who": "who ran the command",
+    "command": "the command",
+    "why": "what it was for, in words",
+    "plan": "the hash of the plan that was carried out",
+    "outcome": "`done`, `went-back` or `failed`: the worst of its stacks",
+    "tree": "SHA-256 of the document that says what it is made of",
+    "stacks": "what became of each stack",
+    "stacks.*": "`done`, `went-back` or `failed`",
+    "changed": "stacks that are otherwise than in the one before: `+wiki` is new, `-wiki` gone, `~wiki` changed",
+    "running": "whether a stack runs now what this one made of it",
+}
+_HISTORY = {
+    "generations": "without NUMBER: every kept one, newest first",
+    **{f"generations[].{key}": meaning for key, meaning in _GENERATION.items()},
+    "generation": "with NUMBER: that one",
+    **_below("generation", _GENERATION),
+    "servers": "with NUMBER: what it is made of, by server; never a content",
+    "servers.*": "one server",
+    "servers.*.stacks": "its stacks by name",
+    "servers.*.stacks.*": "the stack's containers by name",
+    "servers.*.stacks.*.*": "the image that the container runs",
+    "servers.*.images": "what image references stood for, where that is known",
+    "servers.*.images.*": "a digest, or an id of Docker's",
+    "servers.*.files": "its files",
+    "servers.*.files[].path": "where it lies",
+    "servers.*.files[].mode": "its rights, as `chmod` takes them",
+    "servers.*.files[].sha256": "SHA-256 of its content",
+    "lab_files": "with NUMBER: the lab's own files",
+    "lab_files[].path": "below the lab's folder",
+    "lab_files[].sha256": "SHA-256 of its content",
+}
+_ROLLED_BACK = {
+    "generation": "the number that was asked for; what comes of it is a new one",
+    "edits": "changes of the lab's own files; empty with `--keep-lab-file`",
+    "edits[].file": "the file",
+    "edits[].diff": "its change, as a unified diff",
+    **_APPLIED,
+}
+_DECIDED = {"choice": "what was chosen", "paths": "the files that it was chosen for"}
 _EDIT = {"file": "the lab file", "diff": "its change, as a unified diff", **_APPLIED}
 
 DOCUMENTS: dict[str, dict[str, str]] = {
@@ -168,6 +227,7 @@ DOCUMENTS: dict[str, dict[str, str]] = {
     "remove": _EDIT,
     "plan": PLAN,
     "apply": _APPLIED,
+    "rollback": _ROLLED_BACK,
     "down": {"down": "stacks that were taken down", "purged": "instead of `down`, with `--purge`: what was removed"},
     "status": {
         "apps": "every app of the lab",
@@ -198,6 +258,71 @@ DOCUMENTS: dict[str, dict[str, str]] = {
         "routes[].name": "the app",
         "routes[].address": "what to open in a browser",
         "warnings": "sentences for whoever wrote the lab file",
+    },
+    "drift": {
+        "drift": "everything that is otherwise on the servers than the lab left it",
+        "drift[].server": "the server",
+        "drift[].kind": "what it is; see [drift](../concepts/drift.md)",
+        "drift[].name": "the file, `stack/container`, container or stack",
+        "drift[].evidence": "what was seen",
+        "drift[].desired": "what the lab file says of it; empty: nothing",
+        "drift[].applied": "what the last apply left; empty: nothing",
+        "drift[].live": "what is on the server; empty: nothing",
+        "drift[].path": "the file; empty for what is none",
+        "drift[].fix": "one thing to do; empty where there is nothing to do",
+        "drift[].accepted": "whether a person chose it so",
+        "drift[].differs": "which of the three differs from which, in words",
+        "drift[].diff": "with `--diff`, for a file: the lab's text against the server's; otherwise null",
+    },
+    "drift keep": _DECIDED,
+    "drift overwrite": _DECIDED,
+    "drift adopt": {**_DECIDED, "files": "the lab's own files that were written"},
+    "history": _HISTORY,
+    "images list": {
+        "images": "every image of the lab",
+        "images[].name": "`name:tag`",
+        "images[].digest": "the digest of what it is; empty: it has none",
+        "images[].id": "Docker's id of it; empty: it is not on the server",
+        "images[].size": "bytes on the server",
+        "images[].wanted": "whether the lab as it stands uses it",
+        "images[].containers": "containers that were made from it",
+        "images[].generations": "numbers of kept generations that use it",
+        "images[].in_mirror": "whether the lab's own mirror has it; null: there is no mirror",
+        "images[].moved": "whether the tag names another image on the server than images.lock does",
+        "images[].used_by": "who needs it, in words; empty: nobody",
+    },
+    "images lock": {
+        "changes": "what changed in images.lock",
+        "changes[].name": "`name:tag`",
+        "changes[].before": "the digest before; empty: it had none",
+        "changes[].after": "the digest now; empty: it is not locked any longer",
+    },
+    "images prune": {
+        "pruned": "what was removed",
+        "pruned.images": "images of the server's Docker",
+        "pruned.images[].name": "`name:tag`",
+        "pruned.images[].id": "Docker's id of it",
+        "pruned.images[].size": "bytes that it had",
+        "pruned.manifests": "images of the lab's own mirror",
+        "pruned.manifests[].name": "its name there",
+        "pruned.manifests[].digest": "its digest",
+    },
+    "images build": {"built": "tags of the package editions that were built"},
+    "images copy": {"copied": "the images' names in the other registry"},
+    "secrets list": {
+        "secrets": "every secret of the lab's apps, without its value",
+        "secrets[].instance": "the app",
+        "secrets[].id": "its name",
+        "secrets[].made": "when it was made, UTC, ISO 8601",
+        "secrets[].rotated": "when it last got a new value, or null",
+        "secrets[].pending": "whether a new value is not yet in force everywhere",
+        "secrets[].used_by": "the containers that are given it",
+    },
+    "secrets show": {"app": "the app", "id": "the secret's name", "value": "**the value in plain text**"},
+    "secrets rotate": {
+        "app": "the app",
+        "id": "the secret that was asked for; null: every one of the app's",
+        **_APPLIED,
     },
     "catalog": _CATALOG,
     "catalog list": _CATALOG,
@@ -242,8 +367,9 @@ _INTRODUCTION = """\
 One document on standard output and nothing else. `apps[].name` is the key `name` of each entry of the list `apps`;
 `.*` stands for keys that are data. Keys may be added; those that are here stay.
 
-With `--json`, `add`, `remove` and `apply` ask nothing and go ahead, as with `--yes`. `down --purge` and `fleet up`
-still need `--yes` where they would ask."""
+With `--json` nobody is asked. A command that asks before it changes something, or before it prints a secret, needs
+`--yes` with it; without, it is refused with exit status 2. `ez-homelab plan --json` says beforehand what would be
+done."""
 
 
 def json_page() -> str:
@@ -252,7 +378,7 @@ def json_page() -> str:
     for command, keys in DOCUMENTS.items():
         lines += ["", f"## `ez-homelab {command} --json`", "", *_table(keys)]
     lines += ["", "## An error", "", "Instead of the command's own document; the exit status is the error's.", ""]
-    lines += _table(ERROR | FAULTS | FAILED_ACTIONS)
+    lines += _table(ERROR | FAULTS | FAILED_ACTIONS | WENT_BACK | GO_BACK_FAILED)
     return "\n".join(lines) + "\n"
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
+from printed_keys import matched
 
 from ez_homelab.cli.app import cli
 from ez_homelab.config.files import init_lab
@@ -27,35 +28,13 @@ from ez_homelab.tls.trust import SYSTEM_BUNDLE
 from ez_homelab.verify.proof import Check, Proof
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
 DOMAIN = "lab.localhost"
 FLEET = fleet.FleetSummary(
     "lab", "/f", "10.0.0.0/24", None, (fleet.ServerSummary("core", "10.0.0.1", "core.x", True, {8443: 443}),)
 )
-
-
-def keys_of(value: Any, at: str = "") -> Iterator[str]:
-    """Every key's path, in the words of the reference."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            path = f"{at}.{key}".lstrip(".")
-            yield path
-            yield from keys_of(inner, path)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from keys_of(inner, f"{at}[]")
-
-
-def matched(documented: dict[str, str], printed: object) -> set[str]:
-    """The documented keys that were printed; one that was printed and is not documented fails the test."""
-    found = set()
-    for key in keys_of(printed):
-        known = key if key in documented else f"{key.rpartition('.')[0]}.*"
-        assert known in documented, f"{key} is printed and not documented"
-        found.add(known)
-    return found
 
 
 @pytest.fixture

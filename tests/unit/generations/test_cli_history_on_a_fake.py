@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from ez_homelab.verify import Proof
 from ez_homelab.verify.proof import passed
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from click.testing import Result
@@ -41,6 +43,7 @@ class KeptLab:
     edits: tuple[Edit, ...] = ()
     to_do: Plan = PLAN
     applied: list[Plan] = field(default_factory=list)
+    held: list[bool] = field(default_factory=list)
     desired: Desired = field(default_factory=a_lab)
 
     def history(self, limit: int | None = None) -> tuple[Generation, ...]:
@@ -48,6 +51,11 @@ class KeptLab:
 
     async def generation(self, number: int) -> Recorded:
         return await keep.load(self.index, number, {"core": self.host})
+
+    @asynccontextmanager
+    async def changing(self, *, unasked: bool) -> AsyncIterator[KeptLab]:
+        self.held.append(unasked)
+        yield self
 
     async def rolling_back(self, number: int) -> tuple[tuple[Edit, ...], KeptLab]:
         self.index.get(number)
@@ -172,6 +180,7 @@ def test_rollback_shows_asks_writes_applies_and_proves(lab: KeptLab) -> None:
     assert "dokuwiki answers: https://" in result.stdout
     assert lab.edits[0].path.read_text() == "old\n"
     assert lab.applied == [PLAN]
+    assert lab.held == [True], "nobody is asked, so the lock is held from the first look on"
 
 
 def test_rollback_with_nobody_to_ask_changes_nothing(lab: KeptLab) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from ez_homelab.secrets.value import Secret
 from ez_homelab.verify.proof import Proof, failed, passed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
 VALUE = "k3Jq9ZtLw8VbN2xR"
 MADE = "2026-11-22T10:00:00+00:00"
@@ -43,6 +44,7 @@ class FakeLab:
     proof: Proof = HOLDS
     error: Exception | None = None
     done: list[str] = field(default_factory=list)
+    held: list[bool] = field(default_factory=list)
     desired: Any = None
 
     def secrets_table(self) -> tuple[SecretRow, ...]:
@@ -54,6 +56,11 @@ class FakeLab:
         if (instance, secret_id) not in {(row.instance, row.id) for row in ROWS}:
             raise UsageError(f"{instance} has no secret {secret_id}", fix="ez-homelab secrets list")
         return Secret(VALUE)
+
+    @asynccontextmanager
+    async def changing(self, *, unasked: bool) -> AsyncIterator[FakeLab]:
+        self.held.append(unasked)
+        yield self
 
     def rotating(self, instance: str, secret_id: str | None) -> FakeLab:
         self.done.append(f"rotating {instance} {secret_id}")
@@ -146,6 +153,7 @@ def test_rotate_shows_the_plan_and_applies_it(lab: FakeLab) -> None:
     result = ez("rotate", "wiki", "token", "--yes")
     assert result.exit_code == 0, result.output
     assert lab.done == ["rotating wiki token", "applied 1"]
+    assert lab.held == [True], "nobody is asked, so the lock is held from the first look on"
     assert "wiki/wiki" in result.stdout
 
 
