@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ez_homelab.hosts import Command, command, run_checked
+from ez_homelab.images.reference import is_base, is_edition
 from ez_homelab.observe import docker
 from ez_homelab.observe.look import APPLIED_RECORD
 from ez_homelab.observe.record import parse_applied
-from ez_homelab.render.desired import EDITIONS, MANAGED_LABEL, MARKER, STATE_FOLDER, stack_folder
+from ez_homelab.render.desired import MANAGED_LABEL, MARKER, STATE_FOLDER, stack_folder
 
 if TYPE_CHECKING:
     from ez_homelab.hosts import Host
@@ -74,4 +75,4 @@ async def _networks(host: Host) -> tuple[str, ...]:
 
 async def _images(host: Host) -> tuple[str, ...]:
     found = docker.parse_images((await run_checked(host, docker.LIST_IMAGES, what="cannot list images")).stdout)
-    return tuple(sorted(reference for reference in found if reference.startswith(EDITIONS)))
+    return tuple(sorted(reference for reference in found if is_edition(reference) or is_base(reference)))

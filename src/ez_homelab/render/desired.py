@@ -18,9 +18,6 @@ MARKER = ".ez-homelab"
 FINGERPRINT_LABEL = "ez-homelab.fingerprint"
 MANAGED_LABEL = "ez-homelab.managed"
 
-EDITIONS = "ez-homelab/"
-"""What the references of package editions begin with."""
-
 ImageSource = Literal["registry", "packages"]
 
 
