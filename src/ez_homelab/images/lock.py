@@ -7,13 +7,13 @@ and writing the file is `load` and `save`, here too because nothing else may kno
 from __future__ import annotations
 
 import json
-import os
 import re
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from ez_homelab.errors import Fault, LabFileError
+from ez_homelab.hosts.local_files import told_as_command_error, write_file
 from ez_homelab.images.reference import DIGEST, Reference, pinned, short
 from ez_homelab.yaml_text import parse_yaml
 
@@ -70,19 +70,17 @@ class ImageLock:
         return parse_lock(text)
 
     def save(self, folder: Path) -> None:
-        """Write it whole, renamed into place; nothing is written where the file says the same already."""
+        """Write it whole, renamed into place, for whom the folder belongs to; not where the file says the same already.
+
+        What a run that was killed has left half-written goes with the next one. Raises `CommandError`.
+        """
         path, content = folder / FILE, self.text().encode()
-        if path.exists() and path.read_bytes() == content:
-            return
-        beside = folder / f".{FILE}.{os.getpid()}"
-        try:
-            with beside.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
+        with told_as_command_error("was not written", str(path), "this machine"):
+            if path.exists() and path.read_bytes() == content:
+                return
+            owner = folder.stat()
+            mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
+            write_file(str(path.absolute()), content, mode=mode, uid=owner.st_uid, gid=owner.st_gid)
 
     def text(self) -> str:
         """The file's content."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ez_homelab.errors import LabFileError
+from ez_homelab.errors import CommandError, LabFileError
 from ez_homelab.images.lock import FILE, ImageLock, LockChange, LockedImage, parse_lock
 
 if TYPE_CHECKING:
@@ -49,6 +52,21 @@ def test_what_says_the_same_is_not_written(tmp_path: Path) -> None:
     assert (tmp_path / FILE).stat().st_ino != before.st_ino
 
 
+def test_a_run_killed_while_it_saves_leaves_nothing_that_the_next_one_does_not_take_away(tmp_path: Path) -> None:
+    LOCK.save(tmp_path)
+    script = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from ez_homelab.images.lock import ImageLock\n"
+        "os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "ImageLock().save(Path(sys.argv[1]))\n"
+    )
+    assert subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False).returncode == -signal.SIGKILL
+    assert ImageLock.load(tmp_path) == LOCK
+    ImageLock().save(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [FILE]
+
+
 def test_a_failed_save_leaves_the_old_one_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     LOCK.save(tmp_path)
 
@@ -56,8 +74,9 @@ def test_a_failed_save_leaves_the_old_one_and_nothing_else(tmp_path: Path, monke
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(CommandError) as raised:
         ImageLock().save(tmp_path)
+    assert raised.value.cause == "the disk is full"
     assert ImageLock.load(tmp_path) == LOCK
     assert [path.name for path in tmp_path.iterdir()] == [FILE]
 
