@@ -347,7 +347,7 @@ class Homelab:
         """
         from ez_homelab.render.secrets import needs
 
-        wanted = self._secret_ids(instance, secret_id)
+        wanted = self._rotatable(instance, self._secret_ids(instance, secret_id))
         by_name = {(need.instance, need.id): need for need in needs(self.instances)}
         store = self.store
         for name in wanted:
@@ -355,6 +355,18 @@ class Homelab:
         other = replace(self, why=f"new secrets for {instance}: {', '.join(wanted)}")
         other.__dict__["store"] = store
         return other
+
+    def _rotatable(self, instance: str, wanted: tuple[str, ...]) -> tuple[str, ...]:
+        app = next(item.app for item in self.lab.instances if item.name == instance)
+        rotations = {secret.id: secret.rotate for secret in self.catalog.app(app).manifest.secrets}
+        can = tuple(name for name in wanted if rotations[name].how != "never")
+        if not can:
+            raise UsageError(
+                f"the secret {', '.join(wanted)} of {instance} cannot be rotated",
+                cause=" ".join(rotations[name].reason or "" for name in wanted),
+                fix="ez-homelab secrets list",
+            )
+        return can
 
     def _secret_ids(self, instance: str, secret_id: str | None) -> tuple[str, ...]:
         app = next((item.app for item in self.lab.instances if item.name == instance), None)

@@ -225,7 +225,8 @@ class LabOnFakeServer:
     @property
     def lab(self) -> Homelab:
         """The lab as a new process would read it."""
-        return Homelab(self.folder, lambda _name: self.host, self.journal_path, who="ann", command="ez apply", patience=0.0)
+        host = self.host
+        return Homelab(self.folder, lambda _: host, self.journal_path, who="ann", command="ez apply", patience=0.0)
 
     async def apply(self) -> None:
         await self.lab.apply(await self.lab.plan())

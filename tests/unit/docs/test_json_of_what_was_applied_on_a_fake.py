@@ -23,7 +23,6 @@ from ez_homelab.verify.proof import Proof, passed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from engine_in_memory import LabOnFakeServer
 
