@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from ez_homelab.apply.copies import PENDING, complete_copies
 from ez_homelab.errors import CommandError
-from ez_homelab.plan.copies import is_of
+from ez_homelab.plan.copies import is_of, volumes_of_apps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from ez_homelab.apply.executor import Outcome
     from ez_homelab.hosts import Host
@@ -65,10 +65,11 @@ async def make_pending(
     if not tried and not files & written:
         return None
     own = {service.name: service for service in (*(new.services if new else ()), *before.services)}
-    volumes = {volume for name, service in own.items() if name in changed for volume in service.volumes}
+    volumes = volumes_of_apps(own.values(), [service for name, service in own.items() if name in changed])
     copied = await _copied(host, base, done, old)
     touched = volumes & (copied | await _copied_earlier(host, base, changed & own.keys(), before, found))
-    users = {service.name for service in own.values() if (copied | touched) & {*service.volumes}}
+    # A copy has also stopped those of the app that only write into it over the network.
+    users = _of_apps_with(copied | touched, own.values())
     known = {service.name for service in before.services}
     wanted = {file.path for file in before.files}
     return Pending(
@@ -150,8 +151,14 @@ async def _copied_earlier(
     for service in before.services:
         container = found.container(service.name)
         if service.name in changed and container is not None and not is_of(container, service.image, found):
-            names |= {volume for volume in service.volumes if base in await complete_copies(host, volume)}
-    return names
+            names |= volumes_of_apps(before.services, [service])
+    return {volume for volume in names if base in await complete_copies(host, volume)}
+
+
+def _of_apps_with(volumes: set[str], services: Collection[DesiredService]) -> set[str]:
+    """The services that use one of the volumes, and all others of their apps."""
+    apps = {service.app for service in services if volumes & {*service.volumes}}
+    return {service.name for service in services if service.app in apps}
 
 
 async def _write(host: Host, entries: Sequence[Pending]) -> None:

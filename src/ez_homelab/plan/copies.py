@@ -27,13 +27,14 @@ _RUNS = ("running", "restarting")
 
 
 def copy_actions(server: DesiredServer, found: ObservedServer, *, start_held: bool = False) -> list[Action]:
-    """One action for each database volume whose app gets another image; those of a stack one after the other.
+    """One action for each database volume of an app that gets another image; those of a stack one after the other.
 
-    What a person stopped is left alone, as its container is, unless `start_held`. Use `after_copies` on the plan's
-    other actions. Settings: `fresh` (`no`: a complete copy that is already there stands), `stop` (containers of ours
-    that run on the volume), `again` (those of them that the plan leaves as they are), `image` (the version before),
-    `space_for` (volumes of the stack that are still to be copied), `touched` (an image that may have changed the data
-    already, so that only a copy from before it will do).
+    A new version changes its data over the network as well, in a database beside it that stays as it is: the volumes of
+    the whole app count. What a person stopped is left alone, as its container is, unless `start_held`. Use
+    `after_copies` on the plan's other actions. Settings: `fresh` (`no`: a complete copy that is already there stands),
+    `stop` (containers of ours that run on the volume, or that get another image), `again` (those of them that the plan
+    leaves as they are), `image` (the version before), `space_for` (volumes of the stack that are still to be copied),
+    `touched` (an image that may have changed the data already, so that only a copy from before it will do).
     """
     return [action for stack in server.stacks for action in _chained(_stack(server, stack, found, start_held))]
 
@@ -101,15 +102,23 @@ def _stack(server: DesiredServer, stack: DesiredStack, found: ObservedServer, st
     changing = {service.name: service for service in stack.services
                 if image_before(service, found) and (start_held or not _held(service, found))}  # fmt: skip
     owners = {volume: service for service in reversed(changing.values())
-              for volume in service.volumes if volume in present}  # fmt: skip
+              for volume in volumes_of_apps(stack.services, [service]) if volume in present}  # fmt: skip
     for volume in sorted(owners):
         yield _copy(server, volume, owners[volume], found, changing.keys())
+
+
+def volumes_of_apps(services: Iterable[DesiredService], some: Iterable[DesiredService]) -> set[str]:
+    """The volumes of all services of the apps that some of them belong to."""
+    apps = {service.app for service in some}
+    return {volume for service in services if service.app in apps for volume in service.volumes}
 
 
 def _copy(
     server: DesiredServer, volume: str, service: DesiredService, found: ObservedServer, changing: Collection[str]
 ) -> Action:
-    users = [other for other in server.services if volume in other.volumes]
+    writers = [other for other in server.services
+               if other.app == service.app and other.name in changing and volume not in other.volumes]  # fmt: skip
+    users = [*writers, *(other for other in server.services if volume in other.volumes)]
     running = [user.name for user in users if _runs(user, found)]
     settings = _versions(service, users, found)
     settings |= {"stop": ",".join(running), "again": ",".join(name for name in running if name not in changing)}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ez_homelab.config.model import MIRROR
 from ez_homelab.images.reference import is_edition, short
 from ez_homelab.plan.action import Action, Held
-from ez_homelab.plan.copies import image_before, way_back_downtime
+from ez_homelab.plan.copies import image_before, volumes_of_apps, way_back_downtime
 from ez_homelab.render.desired import STACKS_FOLDER
 
 if TYPE_CHECKING:
@@ -118,14 +118,18 @@ class ServicePlanner:
         )  # fmt: skip
 
     def _worst(self, service: DesiredService, need: Need, needs: dict[str, Need]) -> float:
-        """How long the app may be away where its new version fails: all that is made anew in its stack goes back."""
+        """How long the app may be away where its new version fails: all that is made anew in its stack goes back.
+
+        So do the databases of the apps that get another image.
+        """
         if need.verb != "recreate" or not image_before(service, self._found):
             return 0.0
-        anew = [other for other in self._server.services
-                if other.stack == service.stack and other.name in needs and needs[other.name].makes_anew]  # fmt: skip
-        volumes = {volume for other in anew for volume in other.volumes}
-        databases = sum(one.name in volumes and one.volume_class == "database" for one in self._server.volumes)
-        return way_back_downtime(anew, databases)
+        services = [other for other in self._server.services if other.stack == service.stack]
+        anew = [other for other in services if other.name in needs and needs[other.name].makes_anew]
+        data = volumes_of_apps(services, [other for other in anew if image_before(other, self._found)])
+        databases = {one.name for one in self._server.volumes if one.name in data and one.volume_class == "database"}
+        away = [other for other in services if other in anew or databases & {*other.volumes}]
+        return way_back_downtime(away, len(databases))
 
     def _attachments(self, needs: dict[str, Need], earlier: list[Action]) -> Iterator[Action]:
         """Networks that a container which is not made anew must join or leave, once it runs again if it has to."""

@@ -234,6 +234,26 @@ async def test_nothing_goes_back_where_nothing_was_changed(host: ServerWithData)
     assert await make_pending(host, "wiki", BASE, nothing, NEW, found, tried) is None
 
 
+async def test_a_database_beside_the_app_goes_back_with_it(host: ServerWithData) -> None:
+    def beside(server: DesiredServer) -> DesiredServer:
+        (wiki,) = server.services
+        database = replace(wiki, name="wiki-database", image="db:1", fingerprint="db:1")
+        return replace(server, stacks=(DesiredStack("wiki", (replace(wiki, volumes=()), database)),))
+
+    old, new, found = beside(OLD), beside(NEW), await seen(host)
+    (copy,) = copy_actions(new, found)
+    await copies.copy_volume(host, copy, BASE)
+    tried = Outcome(Action("core", "service", "wiki/wiki", "recreate", ""), "failed")
+    pending = await make_pending(host, "wiki", BASE, old, new, found, [Outcome(copy, "done"), tried])
+    assert pending is not None
+    assert (pending.containers, pending.copies) == (("wiki", "wiki-database"), ("wiki-db",))
+    # The run that changed the wiki was cut off, and the next one fails.
+    after = replace(found.containers[0], image="wiki:2", image_id="sha256:wiki:2")
+    pending = await make_pending(host, "wiki", BASE, old, new, replace(found, containers=(after,)), [tried])
+    assert pending is not None
+    assert (pending.containers, pending.copies) == (("wiki", "wiki-database"), ("wiki-db",))
+
+
 async def test_a_text_that_a_person_chose_to_keep_stays(host: ServerWithData) -> None:
     found = replace(await seen(host), applied=AppliedRecord(kept={COMPOSE: "00"}))
     tried = [Outcome(Action("core", "service", "wiki/wiki", "recreate", ""), "failed")]

@@ -21,7 +21,7 @@ from ez_homelab.plan.services import ServicePlanner
 from ez_homelab.testing.make_lab import container_of, desired_of, make_lab, observed_as
 
 if TYPE_CHECKING:
-    from ez_homelab.render.desired import DesiredServer
+    from ez_homelab.render.desired import DesiredServer, DesiredService
 
 DESIRED = desired_of(make_lab())
 WIKI = next(service for service in DESIRED.servers["core"].services if service.name == "dokuwiki")
@@ -136,6 +136,51 @@ def test_a_helper_that_has_the_new_version_already_may_have_changed_the_data() -
     seen = replace(seen, containers=(*seen.containers, container_of(helper)), applied=record)
     settings = one(seen, server).settings
     assert (settings["fresh"], settings["touched"]) == ("no", NEW)
+
+
+def with_database() -> tuple[DesiredServer, DesiredService]:
+    """The app keeps its data in a database of its own, which stays as it is; and that one."""
+    database = replace(
+        WIKI,
+        name="dokuwiki-database",
+        image=f"db:1@sha256:{'d' * 64}",
+        image_name="db:1",
+        fingerprint="d",
+        volumes=(VOLUME,),
+    )
+    web = replace(WIKI, volumes=())
+    stacks = tuple(
+        replace(
+            stack,
+            services=(*(web if service.name == "dokuwiki" else service for service in stack.services), database),
+        ) if stack.name == WIKI.stack else stack
+        for stack in SERVER.stacks
+    )  # fmt: skip
+    return replace(SERVER, stacks=stacks), database
+
+
+def test_a_database_beside_the_app_is_copied_too_because_the_app_changes_it_over_the_network() -> None:
+    server, database = with_database()
+    seen = found()
+    settings = one(replace(seen, containers=(*seen.containers, container_of(database))), server).settings
+    # Who writes is stopped too, and stays so: what it wrote after the copy would be lost.
+    assert (settings["stop"], settings["again"]) == ("dokuwiki,dokuwiki-database", "dokuwiki-database")
+    assert (settings["image"], settings["fresh"]) == (OLD, "yes")
+
+
+def test_a_new_version_beside_its_database_may_have_changed_the_data() -> None:
+    server, database = with_database()
+    seen = found(image="dokuwiki:2", image_id="sha256:between")
+    settings = one(replace(seen, containers=(*seen.containers, container_of(database))), server).settings
+    assert (settings["fresh"], settings["touched"]) == ("no", "dokuwiki:2")
+
+
+def test_the_worst_downtime_counts_the_database_beside_the_app() -> None:
+    server, database = with_database()
+    seen = found()
+    seen = replace(seen, containers=(*seen.containers, container_of(database)))
+    actions = {action.name: action for action in ServicePlanner(server, seen, start_held=False).actions(after=())}
+    assert actions[WIKI.key].worst_downtime == way_back_downtime([WIKI, database], 1)
 
 
 def test_the_volumes_of_a_stack_are_copied_one_after_the_other_and_space_is_looked_for_once() -> None:
