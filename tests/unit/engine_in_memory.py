@@ -57,6 +57,11 @@ class EngineInMemory(FakeHost):
         """A container that somebody started, with a volume of its own."""
         self.containers[name] = self._container(name, {"image": "x:1", "labels": labels, "networks": {}}, "")
 
+    def has(self, reference: str) -> bool:
+        """Whether a container can be made from it: it is here, and named by its digest."""
+        image = as_named(reference)
+        return image in self.images and reference.partition("@")[2] == digest_of(image)
+
     def orders(self) -> list[str]:
         """Every command that may have changed something."""
         return [str(command) for command in self.commands if command.changes]
@@ -166,8 +171,7 @@ class EngineInMemory(FakeHost):
         service = project["services"][name]
         if lacking := set(service["networks"]) - self.networks.keys():
             return 1, f"network {min(lacking)} declared as external, but could not be found"
-        image = as_named(service["image"])
-        if image not in self.images or service["image"].partition("@")[2] != digest_of(image):
+        if not self.has(service["image"]):
             return 1, f"No such image: {service['image']}"
         self.containers[name] = self._container(name, service, project["name"])
         return 0, f"Container {name}  Started\n"

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from engine_in_memory import ONE_APP, LabOnFakeServer
 
-from ez_homelab.apply.journal import Journal
 from ez_homelab.apply.failures import ApplyFailedError, NotSettledError
+from ez_homelab.apply.journal import Journal
 from ez_homelab.apply.way_back import GoBackFailedError
 from ez_homelab.errors import HealthError, LockedError, PlanStaleError, PrerequisiteError
 from ez_homelab.hosts.memory import MemoryFile
