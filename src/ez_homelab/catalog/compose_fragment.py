@@ -89,9 +89,7 @@ def _kind_and_source(source: str) -> tuple[Any, str]:
     if source.startswith("/"):
         return "host", source
     if source.startswith("."):
-        raise PydanticCustomError(
-            "mount", "is below neither ./files/ nor ./secrets/, which is all that is mounted"
-        )
+        raise PydanticCustomError("mount", "is below neither ./files/ nor ./secrets/, which is all that is mounted")
     if not _VOLUME.fullmatch(source):
         raise PydanticCustomError("mount", "has a source that is neither a path nor the name of a volume")
     return "volume", source

@@ -45,7 +45,7 @@ def test_a_sound_app_loads_with_its_parts(tmp_path: Path) -> None:
     app = load_app(app_folder(tmp_path))
     assert app.id == "sound-app"
     assert app.files == {"app.conf": b"colour = red\n"}
-    assert app.image_folder is None
+    assert not app.image_folders
     assert app.manifest.health.start_period == 20
     assert app.manifest.resources.memory.limit == 128 * 1024**2
     with pytest.raises(TypeError):
@@ -87,7 +87,7 @@ def test_links_and_huge_files_are_no_part_of_an_app(tmp_path: Path) -> None:
 def test_a_shipped_app_is_sound_and_has_a_package_edition(app_id: str) -> None:
     app = Catalog.shipped().app(app_id)
     assert app.id == app_id
-    assert app.image_folder is not None
+    assert app.image_folders.keys() == app.compose.services.keys()
     assert app.manifest.edition is not None
     assert all(service.cap_drop == ("ALL",) for service in app.compose.services.values())
 
