@@ -1,4 +1,4 @@
-"""The two stages of an apply: images first, then what was approved, rendered with the digests; and what is kept of it."""
+"""The two stages of an apply: images first, then what was approved, with the digests; and what is kept of it."""
 
 from __future__ import annotations
 
