@@ -18,7 +18,7 @@ from ez_homelab.errors import PrerequisiteError, UsageError
 from ez_homelab.progress import Silent
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
     from contextlib import AbstractAsyncContextManager
 
     from ez_homelab.apply.journal import Journal
@@ -149,7 +149,18 @@ class Homelab:
         adopted = load_adopted_files(folder)
         desired = render(self.lab, self.catalog.app, Given(tags, overrides, self._secret_values(), self._pin, adopted))
         require_used(adopted, _stack_paths(desired))
-        return desired
+        return replace(desired, warnings=(*desired.warnings, *self._other_sources()))
+
+    def _other_sources(self) -> Iterator[str]:
+        """Apps whose images came from elsewhere when the lock file was written."""
+        source = self.lab.images.source
+        for instance in self.lab.instances:
+            before = self.image_lock.sources.get(instance.name, source)
+            if before != source:
+                yield (
+                    f"{instance.name} is locked to images from {before}; homelab.yaml takes them from {source}, and the"
+                    " other version may not read its data"
+                )
 
     @cached_property
     def store(self) -> SecretStore:

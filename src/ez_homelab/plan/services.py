@@ -69,7 +69,8 @@ class ServicePlanner:
     def _need(self, service: DesiredService) -> Need | None:
         container = self._containers.get(service.name)
         if container is None:
-            return Need("create", "missing")
+            before = self._found.applied.images.get(service.name, "")
+            return _other_source(service, before, "create", {}) or Need("create", "missing")
         if held := container.held:
             if not self._start_held:
                 self.held.append(Held(self._server.name, service.key, held))
@@ -90,10 +91,8 @@ class ServicePlanner:
             return Need("recreate", f"moves here from the stack {container.project}", replaces)
         if service.image == service.image_name == container.image and service.app != MIRROR:
             return Need("recreate", "its image is given the digest that it has", settings)
-        if is_edition(container.image) != is_edition(service.image):
-            before = short(container.image)
-            cause = f"image source {before} -> {service.image_name}; the other version may not read its data"
-            return Need("recreate", cause, settings, destructive=True)
+        if other := _other_source(service, container.image, "recreate", settings):
+            return other
         if container.fingerprint != service.fingerprint and not self._is_kept(service):
             return Need("recreate", _what_changed(service, container), settings)
         # A container that never started knows its networks by name only.
@@ -197,6 +196,14 @@ def _concerns(action: Action, service: DesiredService, certificate: str) -> bool
         case _:
             # The certificate lies in the folder that the reverse proxy watches.
             return certificate.startswith(f"{STACKS_FOLDER}/{service.stack}/config/{service.app}/")
+
+
+def _other_source(service: DesiredService, before: str, verb: Verb, settings: Mapping[str, str]) -> Need | None:
+    """What the service needs whose data a version of another source has used last."""
+    if not before or is_edition(before) == is_edition(service.image):
+        return None
+    cause = f"image source {short(before)} -> {service.image_name}; the other version may not read its data"
+    return Need(verb, cause, settings, destructive=True)
 
 
 def _what_changed(service: DesiredService, container: ObservedContainer) -> str:

@@ -31,3 +31,13 @@ def test_everything_that_follows_from_the_digests_is_approved_before_they_are_kn
 
 def test_a_lab_with_digests_has_nothing_to_name() -> None:
     assert not make_plan(LOCKED, observed_as(LOCKED))
+
+
+def test_an_app_that_was_taken_down_is_still_known_by_the_source_of_its_images() -> None:
+    whole = observed_as(LOCKED, missing={"dokuwiki"})["core"]
+    applied = replace(whole.applied, images={"dokuwiki": "127.0.0.1:20444/ez-homelab/dokuwiki:1@sha256:" + "1" * 64})
+    plan = make_plan(LOCKED, {"core": replace(whole, applied=applied)})
+    (action,) = (action for action in plan.actions if action.kind == "service")
+    assert action.destructive
+    assert action.verb == "create"
+    assert "may not read its data" in action.cause
