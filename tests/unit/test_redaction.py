@@ -286,16 +286,17 @@ def test_a_process_that_ends_leaves_nothing_behind_and_loses_nothing() -> None:
 
 
 READ_BY_HEAD = """
-import sys
-from ez_homelab.redaction import know, wrap_streams
+import ez_homelab.cli.app
+from ez_homelab.cli import main
+from ez_homelab.redaction import know
 know(["{value}"])
-wrap_streams()
-try:
+
+def talks(prog_name):
     while True:
         print("all of {value}", flush=True)
-except BrokenPipeError:
-    sys.stderr.close()
-    sys.exit(0)
+
+ez_homelab.cli.app.cli = talks
+main()
 """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
@@ -16,5 +17,7 @@ def main() -> None:
     try:
         cli(prog_name="ez-homelab")
     except BrokenPipeError:
+        # What Python still holds it flushes at its end, and would fail at that again with exit status 120.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.stderr.close()
         sys.exit(0)
