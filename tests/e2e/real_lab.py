@@ -125,8 +125,10 @@ class RealLab:
         )
 
     def files(self) -> dict[str, str]:
-        """The hash of every file that the command keeps, but for the journal and the locks."""
-        find = ["find", "/opt/stacks", STATE, LAB, "-type", "f", "!", "-name", "journal.db*", "!", "-name", "*lock*"]
+        """The hash of every file that the command keeps, but for the journal, the generations and the locks."""
+        left_out = (f"{STATE}/journal.db*", f"{STATE}/objects/*", f"{STATE}/*lock", f"{STATE}/copies/locks/*")
+        others = [word for pattern in left_out for word in ("!", "-path", pattern)]
+        find = ["find", "/opt/stacks", STATE, LAB, "-type", "f", *others]
         hashed = self.server.run([*find, "-exec", "sha256sum", "{}", "+"], check=False).stdout
         return {path: digest for digest, path in (line.split("  ", 1) for line in hashed.splitlines())}
 

@@ -87,22 +87,40 @@ def test_what_a_person_stopped_is_shown_and_left_alone(lab: RealLab) -> None:
     assert lab.running("echo")
 
 
-def test_an_app_that_crashes_fails_the_apply_and_is_told_until_it_is_mended(lab: RealLab) -> None:
+def test_a_change_that_makes_an_app_crash_is_taken_back(lab: RealLab) -> None:
+    before = lab.containers()
     lab.server.write(f"{LAB}/overrides/echo.yaml", BROKEN)
     error = lab.document("apply", "--yes", status=1)["error"]
+    assert error["code"] == "went-back"
+    assert "tools/echo did not become healthy" in error["cause"]
+    assert error["stack"] == "tools"
+    wait_for("the version before answers", lambda: lab.status_of("https://echo.lab.localhost").startswith("200"))
+    assert {app["state"] for app in lab.document("status")["apps"]} == {"running"}
+    after = lab.containers()
+    assert {name for name in before if before[name] != after[name]} == {"echo"}
+    assert lab.planned()["service", "tools/echo"]["verb"] == "recreate"
+
+    lab.server.run(["rm", f"{LAB}/overrides/echo.yaml"])
+    assert lab.planned() == {}
+
+
+def test_a_new_app_that_crashes_fails_the_apply_and_is_told_until_it_is_mended(lab: RealLab) -> None:
+    lab.server.write(f"{LAB}/overrides/echo5.yaml", BROKEN)
+    lab.write(f"{lab.text}  more:\n    - echo5: {{app: echo}}\n")
+    error = lab.document("apply", "--yes", status=1)["error"]
     assert error["code"] == "apply-failed"
-    assert "tools/echo did not become healthy" in error["what"]
-    assert error["fix"] == "ez-homelab logs echo"
+    assert "more/echo5 did not become healthy" in error["what"]
+    assert error["fix"] == "ez-homelab logs echo5"
     states = {app["name"]: (app["state"], app["evidence"]) for app in lab.document("status", status=1)["apps"]}
-    state, evidence = states.pop("echo")
+    state, evidence = states.pop("echo5")
     assert state == "failed"
     assert "crashes at its start" in evidence
     assert {state for state, _ in states.values()} == {"running"}
     assert not lab.document("verify", status=1)["holds"]
 
-    lab.server.run(["rm", f"{LAB}/overrides/echo.yaml"])
+    lab.server.run(["rm", f"{LAB}/overrides/echo5.yaml"])
     lab.ez("apply", "--yes")
-    assert "GET /" in lab.page("echo")
+    assert "GET /" in lab.page("echo5")
 
 
 def test_an_app_whose_health_check_fails_is_told_and_restarted(lab: RealLab) -> None:

@@ -76,7 +76,7 @@ def test_purge_leaves_what_is_not_ours_and_nothing_else(home: RealLab, echo: Rea
     assert home.server.run(["find", "/opt/stacks", "-type", "f"]).stdout == f"{FOREIGN_STACK}\n"
     assert home.server.run(["test", "-e", STATE], check=False).returncode == 1
     assert f"{LAB}/homelab.yaml" in home.files()
-    assert not {"127.0.0.1:80", "127.0.0.1:443"} & listening(home.server)
+    assert not {"127.0.0.1:80", "127.0.0.1:443", "127.0.0.1:20444"} & listening(home.server)
     assert home.ez("down", "--purge", "--yes").stdout == "Nothing was there.\n"
 
 

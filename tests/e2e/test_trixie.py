@@ -30,7 +30,7 @@ def test_up_from_nothing_on_debian_13_with_ez_test_trixie(trixie: RealLab) -> No
     assert trixie.server.read("/etc/debian_version").startswith(b"13")
     engine = trixie.server.docker(["version", "--format", "{{.Server.Version}}"]).stdout
     assert int(engine.partition(".")[0]) >= 26
-    assert listening(trixie.server) - trixie.listened_before == {"127.0.0.1:80", "127.0.0.1:443"}
+    assert listening(trixie.server) - trixie.listened_before == {"127.0.0.1:80", "127.0.0.1:443", "127.0.0.1:20444"}
     assert trixie.document("verify")["holds"]
     assert {app["state"] for app in trixie.document("status")["apps"]} == {"running"}
     for name in ("dokuwiki", "prometheus", "glances"):

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from conftest import NewServer
     from real_lab import RealLab
 
-APPS = ("dokuwiki", "prometheus", "node-exporter", "glances", "traefik", "docker-socket-proxy")
-OURS = {"127.0.0.1:80", "127.0.0.1:443"}
+APPS = ("dokuwiki", "prometheus", "node-exporter", "glances", "traefik", "docker-socket-proxy", "mirror")
+OURS = {"127.0.0.1:80", "127.0.0.1:443", "127.0.0.1:20444"}
 from_nothing = pytest.mark.skipif("EZ_TEST_HOME" in os.environ, reason="the lab was not made by this session")
 
 
@@ -46,7 +46,7 @@ def test_it_ends_with_a_table_of_apps_addresses_states_and_proofs(home: RealLab)
 
 
 @from_nothing
-def test_nothing_of_ours_listens_but_two_ports_of_loopback(home: RealLab) -> None:
+def test_nothing_of_ours_listens_but_three_ports_of_loopback(home: RealLab) -> None:
     assert listening(home.server) - home.listened_before == OURS
     assert not [at for at in home.listened_before if not at.endswith(":22")]
 
@@ -143,7 +143,9 @@ def test_trust_prints_a_certificate_and_nothing_else(home: RealLab) -> None:
 
 def test_a_second_up_and_a_second_apply_find_nothing_to_do(home: RealLab) -> None:
     before = home.everything()
+    started = time.monotonic()
     again = home.server.run([f"{CHECKOUT}/ez-homelab.sh", "up", "--yes", "--lab", LAB])
+    print(f"second up: {time.monotonic() - started:.1f} s")  # noqa: T201 - a figure for the log, with pytest -rP
     assert "Nothing to do" in again.stdout
     assert "Before the plan:" not in again.stdout
     assert "build" not in again.stderr
