@@ -652,11 +652,12 @@ class Homelab:
 
     async def rolling_back(self, number: int) -> tuple[tuple[Edit, ...], Homelab]:
         """The edits of the lab's own files that bring a generation back, not written yet, and the lab as it was."""
-        from ez_homelab.config.lab_files import restoring
+        from ez_homelab.config.lab_files import load_kept, restoring
 
         recorded = await self.generation(number)
         edits = restoring(self.folder, recorded.lab_files)
-        before = self._as_if(recorded.lab_files[LAB_FILE].decode())
+        before = replace(self)
+        before.__dict__["lab"] = load_kept(recorded.lab_files, self.catalog.ids())
         return edits, before.with_recorded(recorded, f"rollback to {number}")
 
     def with_recorded(self, recorded: Recorded, why: str) -> Homelab:
@@ -687,9 +688,14 @@ class Homelab:
             self.store.save()
 
     def save_lock(self) -> None:
-        """Write images.lock, where something in it is new; what the lab no longer names goes out of it."""
+        """Write images.lock, where something in it is new; what the lab no longer names goes out of it.
+
+        A generation that comes back brings its own, with the lab's other files or not at all.
+        """
         from ez_homelab.images.lock import ImageLock
 
+        if self.recorded:
+            return
         names = {image.reference for server in self.desired.servers.values() for image in server.images}
         lock = self.image_lock.only(names)
         for instance in self.lab.instances:

@@ -6,15 +6,18 @@ the catalog was then is in what was rendered of it.
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from ez_homelab.config.files import Edit, read_text
-from ez_homelab.config.load import LAB_FILE, included_files
+from ez_homelab.config.load import LAB_FILE, included_files, load_lab
 from ez_homelab.config.overrides import FOLDER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Collection, Iterator, Mapping
+
+    from ez_homelab.config.model import Lab
 
 LOCK_FILE = "images.lock"
 
@@ -22,6 +25,16 @@ LOCK_FILE = "images.lock"
 def lab_files(folder: Path) -> dict[str, bytes]:
     """Path in the lab's folder -> content, of homelab.yaml, what it includes, the overrides and the image lock."""
     return {name: (folder / name).read_bytes() for name in sorted({*_names(folder)}) if (folder / name).is_file()}
+
+
+def load_kept(files: Mapping[str, bytes], app_ids: Collection[str]) -> Lab:
+    """The lab that these files say, with what they include as it was then. Raises `LabFileError`."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        for path, content in files.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(content)
+        return load_lab(folder, app_ids)
 
 
 def restoring(folder: Path, files: Mapping[str, bytes]) -> tuple[Edit, ...]:
