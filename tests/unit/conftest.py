@@ -6,9 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 from engine_in_memory import LabOnFakeServer
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture

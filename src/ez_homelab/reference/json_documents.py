@@ -20,8 +20,8 @@ PLAN = {
     "actions[].cause": "why, in words",
     "actions[].waits_for": "ids of the actions that come first",
     "actions[].downtime": "for how many seconds its app will probably not answer",
-    "actions[].worst_downtime": "the longest, where the new version does not get well and the stack goes back; 0: it is "
-    "not an update",
+    "actions[].worst_downtime": "the longest, where the new version does not get well and the stack goes back; 0: no "
+    "update",
     "actions[].destructive": "whether something you may miss is gone afterwards",
     "actions[].settings": "choices the plan made for the one that carries it out",
     "actions[].settings.*": "such as `subnet` of a new network",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner, Result
 
-from ez_homelab.cli.commands.drift import drift_command
+from ez_homelab.cli.app import cli
 from ez_homelab.config.files import Edit
 from ez_homelab.errors import UsageError
 from ez_homelab.lab import Homelab
@@ -50,7 +50,7 @@ class ScriptedLab:
         return self.edits
 
     def __call__(self, *words: str, answer: str | None = None) -> Result:
-        return CliRunner().invoke(drift_command, [*words, "--lab", str(self.folder)], input=answer)
+        return CliRunner().invoke(cli, ["drift", *words, "--lab", str(self.folder)], input=answer)
 
 
 @pytest.fixture
@@ -112,9 +112,9 @@ def test_a_choice(there: ScriptedLab, choice: str) -> None:
 
 
 def test_options_before_the_choice(there: ScriptedLab) -> None:
-    result = CliRunner().invoke(drift_command, ["--lab", str(there.folder), "keep", COMPOSE])
+    result = CliRunner().invoke(cli, ["drift", "--lab", str(there.folder), "keep", COMPOSE])
     assert (result.exit_code, there.decided) == (0, [("keep", (COMPOSE,))])
-    assert CliRunner().invoke(drift_command, ["--json", "keep", COMPOSE]).exit_code == 2
+    assert CliRunner().invoke(cli, ["drift", "--json", "keep", COMPOSE]).exit_code == 2
 
 
 @pytest.mark.parametrize("choice", ["keep", "overwrite", "adopt"])

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 from kept_lab import IMAGES, SECRET, a_lab, fake_server, keep_it
 
+from ez_homelab.cli.app import cli
 from ez_homelab.cli.commands import history, rollback
 from ez_homelab.config.files import Edit
 from ez_homelab.generations import keep
@@ -94,7 +95,7 @@ async def fill(lab: KeptLab) -> None:
 
 
 def ez(command: Any, *words: str, answer: str | None = None) -> Result:
-    return CliRunner().invoke(command, [*words], input=answer)
+    return CliRunner().invoke(cli, [command.name, *words], input=answer)
 
 
 def document(command: Any, *words: str) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner, Result
 
+from ez_homelab.cli.app import cli
 from ez_homelab.cli.commands import images
 from ez_homelab.images.inventory import ImageRow, Prunable, StaleImage
 from ez_homelab.images.lock import ImageLock, LockedImage
@@ -67,7 +68,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeLab:
 
 
 def ez(*words: str, answer: str | None = None) -> Result:
-    return CliRunner().invoke(images.images_command, words, input=answer)
+    return CliRunner().invoke(cli, ["images", *words], input=answer)
 
 
 def document(*words: str) -> Any:

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ez_homelab import redaction
+from ez_homelab.cli.app import cli
 from ez_homelab.cli.commands import secrets as commands
 from ez_homelab.errors import UsageError
 from ez_homelab.plan import Plan
@@ -100,7 +101,7 @@ def a_plan(*, unknown: bool = False) -> Plan:
 
 
 def ez(*words: str, answer: str | None = None) -> Result:
-    return CliRunner().invoke(commands.secrets_command, list(words), input=answer)
+    return CliRunner().invoke(cli, ["secrets", *words], input=answer)
 
 
 def test_list_tells_everything_but_the_values(lab: FakeLab) -> None:
