@@ -189,6 +189,7 @@ class EngineInMemory(FakeHost):
         health = "unhealthy" if name in self.ill else "healthy"
         ends = {network: {"NetworkID": self.networks[network]["Id"]} for network in service["networks"]}
         labels = service["labels"] | ({"com.docker.compose.project": project} if project else {})
+        labels = labels | {"com.docker.compose.config-hash": hashlib.sha256(repr(service).encode()).hexdigest()}
         return {
             "Id": f"c{self._count}", "Name": f"/{name}", "Image": "sha256:1", "RestartCount": 4 * (name in self.ill),
             "Config": {"Image": service["image"], "Labels": labels},

@@ -14,6 +14,7 @@ from ez_homelab.apply.failures import ApplyFailedError, NotSettledError
 from ez_homelab.apply.return_stacks import return_stacks
 from ez_homelab.apply.way_back import GoBackFailedError, WentBackError, start_stopped
 from ez_homelab.errors import EzError, PlanStaleError
+from ez_homelab.observe import docker
 from ez_homelab.observe.look import APPLIED_RECORD
 from ez_homelab.observe.observed import AppliedRecord, ObservedServer
 from ez_homelab.observe.record import encode_applied
@@ -146,7 +147,7 @@ class Apply:
         self, plan: Plan, observed: Observed, journal: Journal, run: int, earlier: Mapping[str, Outcome]
     ) -> tuple[Outcome, ...]:
         for name, found in observed.items():
-            await self._write_before(name, found)
+            await self._write_before(name, found, plan)
         return await Execution(plan, self._perform, journal, run, self.progress, earlier).carry_out()
 
     async def _perform(self, action: Action, say: Callable[[str], None]) -> None:
@@ -174,11 +175,15 @@ class Apply:
                 result[stack.name] = "went-back" if back else "failed" if failed else "done"
         return result
 
-    async def _write_before(self, name: str, found: ObservedServer | Unknown) -> None:
+    async def _write_before(self, name: str, found: ObservedServer | Unknown, plan: Plan) -> None:
         """Write down which contents are ours, before they are: a crash must never make them look like a person's."""
         if isinstance(found, ObservedServer):
             files = {file.path: (file.sha256,) for file in self.surroundings.works[name].server.files}
-            record = replace(found.applied, lab=self.lab, files=_together(found.applied.files, files))
+            changed = _containers([action for action in plan.actions if action.server == name])
+            definitions = {one: of for one, of in found.applied.definitions.items() if one not in changed}
+            record = replace(
+                found.applied, lab=self.lab, files=_together(found.applied.files, files), definitions=definitions
+            )
             await self._write(name, record)
 
     async def _record(self, plan: Plan, outcomes: Sequence[Outcome], observed: Observed) -> None:
@@ -196,8 +201,12 @@ class Apply:
             made = {one.action.name for one in outcomes if one.action.kind == "service" and one.action.server == name}
             images = {one.name: _image(one, failed, made, found) for one in work.server.services}
             kept = kept_texts(plan.kept, found)
-            record = AppliedRecord(files, self.lab, {key: image for key, image in images.items() if image}, kept)
-            await self._write(name, record)
+            tried = _containers(
+                [one.action for one in outcomes if one.state != "skipped" and one.action.server == name]
+            )
+            definitions = await _definitions(work, found, tried)
+            used = {key: image for key, image in images.items() if image}
+            await self._write(name, AppliedRecord(files, self.lab, used, kept, definitions))
 
     async def _write(self, name: str, record: AppliedRecord) -> None:
         await self.surroundings.works[name].host.write(APPLIED_RECORD, encode_applied(record), mode=0o600)
@@ -208,6 +217,20 @@ def _image(service: DesiredService, failed: set[str], made: set[str], found: Obs
     container = found.container(service.name)
     there = service.key in made or (container is not None and container.image == service.image)
     return service.image if there and service.stack not in failed else found.applied.images.get(service.name, "")
+
+
+def _containers(actions: Sequence[Action]) -> set[str]:
+    """The containers that the actions make, start or remove."""
+    return {action.name.partition("/")[2] for action in actions if action.kind == "service"}
+
+
+async def _definitions(work: ServerWork, found: ObservedServer, tried: set[str]) -> dict[str, str]:
+    """What each container is made from: as the engine says of those that this run made, as was known of the others."""
+    known = {one.name: one.definition for one in found.containers} | {**found.applied.definitions}
+    made = await work.host.run(docker.inspect_containers(sorted(tried))) if tried else None
+    known = {name: of for name, of in known.items() if name not in tried}
+    known |= {one.name: one.definition for one in docker.parse_containers(made.stdout if made else "")}
+    return {service.name: known[service.name] for service in work.server.services if known.get(service.name)}
 
 
 def _failed(outcomes: Mapping[str, Outcome]) -> dict[str, Outcome]:

@@ -47,6 +47,11 @@ class ObservedContainer:
         return self.labels.get(FINGERPRINT_LABEL)
 
     @property
+    def definition(self) -> str:
+        """Compose's own hash of the definition it was made from, whoever asked for that; empty where it has none."""
+        return self.labels.get("com.docker.compose.config-hash", "")
+
+    @property
     def project(self) -> str | None:
         """The Compose project (our stack) it belongs to."""
         return self.labels.get("com.docker.compose.project")
@@ -106,13 +111,15 @@ class AppliedRecord:
     """What earlier applies wrote: for each path the hashes we ever left there and may still find; for which lab folder.
 
     `lab` is empty before the first apply. `images` has the image reference that each container was made from, `kept`
-    the SHA-256 of each text that a person wrote on the server and wants to stay.
+    the SHA-256 of each text that a person wrote on the server and wants to stay, `definitions` Compose's hash of what
+    each container was made from: a person who edits a Compose file and uses it copies our fingerprint along.
     """
 
     files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     lab: str = ""
     images: Mapping[str, str] = field(default_factory=dict)
     kept: Mapping[str, str] = field(default_factory=dict)
+    definitions: Mapping[str, str] = field(default_factory=dict)
 
     def keeping(self, path: str, live: str, desired: str | None) -> AppliedRecord:
         """The record after a person chose to keep the text with the hash `live` instead of the lab's, `desired`.
@@ -152,6 +159,11 @@ class ObservedServer:
     def container(self, name: str) -> ObservedContainer | None:
         """The container of that name."""
         return next((container for container in self.containers if container.name == name), None)
+
+    def is_made_by_hand(self, container: ObservedContainer) -> bool:
+        """Whether a person made it anew from something else than the last apply did."""
+        known = self.applied.definitions.get(container.name)
+        return bool(known and container.definition) and container.definition != known
 
     def has_image(self, reference: str) -> bool:
         """Whether the image is there."""

@@ -15,7 +15,8 @@ def parse_applied(content: bytes | None) -> AppliedRecord:
     try:
         record = json.loads(content or b"{}")
         files = {path: tuple(hashes) for path, hashes in record.get("files", {}).items()}
-        return AppliedRecord(files, record.get("lab", ""), dict(record.get("images", {})), dict(record.get("kept", {})))
+        named = {name: dict(record.get(name, {})) for name in ("images", "kept", "definitions")}
+        return AppliedRecord(files, record.get("lab", ""), **named)
     except (ValueError, AttributeError, TypeError):
         return AppliedRecord()
 
@@ -23,5 +24,5 @@ def parse_applied(content: bytes | None) -> AppliedRecord:
 def encode_applied(record: AppliedRecord) -> bytes:
     """The text that `parse_applied` reads."""
     files = {path: [*hashes] for path, hashes in record.files.items()}
-    whole = {"lab": record.lab, "files": files, "images": {**record.images}, "kept": {**record.kept}}
-    return json.dumps(whole, indent=1, sort_keys=True).encode()
+    named = {"images": {**record.images}, "kept": {**record.kept}, "definitions": {**record.definitions}}
+    return json.dumps({"lab": record.lab, "files": files, **named}, indent=1, sort_keys=True).encode()

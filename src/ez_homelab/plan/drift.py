@@ -146,6 +146,10 @@ def _definition(
     if applied and container.image != applied:
         yield Drift(found.name, "changed-definition", service.key, "it runs another image than the last apply gave it",
                     service.image, applied, container.image, fix="ez-homelab apply")  # fmt: skip
+    elif found.is_made_by_hand(container) and not is_still_kept(server, found, f"{_folder(service)}/compose.yaml"):
+        known = f"definition {found.applied.definitions[service.name][:12]}"
+        yield Drift(found.name, "changed-definition", service.key, "it was made by hand from another definition",
+                    known, known, f"definition {container.definition[:12]}", fix="ez-homelab apply")  # fmt: skip
     elif container.fingerprint != service.fingerprint and _is_as_applied(server, service, found):
         wanted = f"definition {service.fingerprint}"
         yield Drift(found.name, "changed-definition", service.key, "it was made from another definition",

@@ -95,6 +95,8 @@ class ServicePlanner:
             return other
         if container.fingerprint != service.fingerprint and not self._is_kept(service):
             return Need("recreate", _what_changed(service, container), settings)
+        if self._found.is_made_by_hand(container) and not self._is_kept(service):
+            return Need("recreate", "made by hand from another definition", settings)
         # A container that never started knows its networks by name only.
         if any(identifier and identifier not in self._network_ids for identifier in container.networks.values()):
             return Need("recreate", "a network it was made with is gone", settings)

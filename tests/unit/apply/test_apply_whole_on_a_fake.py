@@ -11,6 +11,7 @@ from ez_homelab.apply.failures import ApplyFailedError, NotSettledError
 from ez_homelab.apply.journal import Journal
 from ez_homelab.apply.way_back import GoBackFailedError
 from ez_homelab.errors import HealthError, LockedError, PlanStaleError, PrerequisiteError
+from ez_homelab.hosts import Command
 from ez_homelab.hosts.memory import MemoryFile
 from ez_homelab.lab import LOCK
 from ez_homelab.observe.look import APPLIED_RECORD, AUTHORITY_CERTIFICATE
@@ -111,6 +112,22 @@ async def test_what_a_person_wrote_is_kept_aside_before_it_is_replaced(there: La
     await there.apply()
     assert there.host.files[COMPOSE] == ours
     assert kept(there) == {COMPOSE[1:]: MemoryFile(b"my own text\n", 0o600)}
+
+
+async def test_a_container_that_a_person_made_of_an_edited_file_is_made_anew(there: LabOnFakeServer) -> None:
+    await there.apply()
+    host = there.host
+    ours = host.files[COMPOSE].content
+    await host.write(COMPOSE, ours.replace(b"hostname: dokuwiki", b"hostname: another"))
+    await host.run(Command(("docker", "compose", "up", "--detach", "dokuwiki"), "/opt/stacks/wiki"))
+    by_hand = host.containers["dokuwiki"]["Id"]
+    await there.apply()
+    assert host.files[COMPOSE].content == ours
+    assert host.containers["dokuwiki"]["Id"] != by_hand
+    assert not await there.lab.plan()
+    # Made by hand of what the lab says: that is nobody's business.
+    await host.run(Command(("docker", "compose", "up", "--detach", "dokuwiki"), "/opt/stacks/wiki"))
+    assert not await there.lab.plan()
 
 
 async def test_what_a_person_wrote_is_kept_aside_before_it_is_removed(there: LabOnFakeServer) -> None:

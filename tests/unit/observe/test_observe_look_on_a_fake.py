@@ -193,7 +193,8 @@ async def test_our_own_record_and_files_that_only_it_knows() -> None:
 
 
 def test_the_record_with_images_and_kept_texts_and_an_older_one_without() -> None:
-    record = AppliedRecord({"/a": ("00", "01")}, "/opt/homelab", {"wiki": "dokuwiki:1"}, {"/a": "02"})
+    images, kept, definitions = {"wiki": "dokuwiki:1"}, {"/a": "02"}, {"wiki": "03"}
+    record = AppliedRecord({"/a": ("00", "01")}, "/opt/homelab", images, kept, definitions)
     assert parse_applied(encode_applied(record)) == record
     assert parse_applied(b'{"files": {"/a": ["00"]}, "lab": "/l"}') == AppliedRecord({"/a": ("00",)}, "/l")
 

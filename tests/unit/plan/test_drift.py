@@ -49,10 +49,25 @@ def told(server: ObservedServer) -> list[tuple[str, str, str, str]]:
     return [(row.kind, row.name, row.evidence, row.differs) for row in rows(server)]
 
 
+def by_hand(kept: dict[str, str] | None = None) -> ObservedServer:
+    """A person edited the Compose file and made the container of it, which has our fingerprint from there."""
+    labels = {**container_of(WIKI).labels, "com.docker.compose.config-hash": "0123456789abcdef"}
+    server = found(containers={"dokuwiki": {"labels": labels}}, kept=kept)
+    server = replace(server, files={**server.files, COMPOSE: THEIRS}) if kept else server
+    return replace(server, applied=replace(server.applied, definitions={"dokuwiki": "fedcba9876543210"}))
+
+
 CASES: dict[str, tuple[ObservedServer, list[tuple[str, str, str, str]]]] = {
     "as it was left": (found(), []),
     "held": (
         wiki(state="exited", health="none"), [("held", "wiki/dokuwiki", "stopped by a person", SERVER_ALONE)],
+    ),
+    "made by hand": (
+        by_hand(),
+        [("changed-definition", "wiki/dokuwiki", "it was made by hand from another definition", SERVER_ALONE)],
+    ),
+    "made by hand from a text that is kept": (
+        by_hand({COMPOSE: THEIRS.sha256}), [("edited-file", COMPOSE, "kept as you chose", SERVER_ALONE)],
     ),
     "crash loop": (
         wiki(state="restarting", health="none", exit_code=3, restarts=9),

@@ -13,7 +13,14 @@ from ez_homelab.errors import PrerequisiteError
 from ez_homelab.hosts import FileState
 from ez_homelab.images.editions import BASE_TAG
 from ez_homelab.images.reference import as_listed
-from ez_homelab.observe import ObservedCertificate, ObservedNetwork, ObservedServer, ObservedVolume, Unknown
+from ez_homelab.observe import (
+    AppliedRecord,
+    ObservedCertificate,
+    ObservedNetwork,
+    ObservedServer,
+    ObservedVolume,
+    Unknown,
+)
 from ez_homelab.plan import Plan, make_plan
 from ez_homelab.testing.make_lab import NOW, container_of, desired_of, make_lab, network_id, observed_as
 from ez_homelab.tls.certificate import DamagedCertificate
@@ -68,6 +75,13 @@ CASES: dict[str, tuple[ObservedServer, list[str]]] = {
             ("! service wiki/dokuwiki recreate: image source ez-homelab/dokuwiki:1 ->"
              f" {WIKI.image_name}; the other version may not read its data (down about 17 s)")
         ],
+    ),
+    "made by hand from an edited file": (
+        replace(
+            described("dokuwiki", labels={**container_of(WIKI).labels, "com.docker.compose.config-hash": "other"}),
+            applied=AppliedRecord(definitions={"dokuwiki": "ours"}),
+        ),
+        ["~ service wiki/dokuwiki recreate: made by hand from another definition (down about 17 s)"],
     ),
     "made for another stack": (
         described("dokuwiki", labels={**container_of(WIKI).labels, "com.docker.compose.project": "notes"}),
