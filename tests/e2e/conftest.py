@@ -19,10 +19,17 @@ if TYPE_CHECKING:
 _HERE = Path(__file__).parent
 SERVERS_OF_THEIR_OWN = frozenset(
     {
-        *("test_browser_trust.py", "test_fleet.py", "test_images.py", "test_refusals.py", "test_registry_pull.py"),
-        *("test_trixie.py", "test_way_back_parts.py"),
+        *("test_browser_trust.py", "test_disk_full.py", "test_fleet.py", "test_images.py", "test_refusals.py"),
+        *("test_registry_pull.py", "test_trixie.py", "test_way_back_parts.py"),
     }
 )
+APPS = frozenset(
+    {
+        *("test_app_calibre_web.py", "test_app_mediawiki.py", "test_apps_of_all_kinds.py", "test_broken_update.py"),
+        "test_secrets_canary.py",
+    }
+)
+"""Tests of single apps, most of whose time is building them: in a second lab like the first, at the same time."""
 
 
 class NewServer(Protocol):
@@ -44,14 +51,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class OneLab(LoadScopeScheduling):
-    """One worker has the session's lab and all tests of it, in their order; another has what makes its own servers.
+    """One worker has the session's lab and all tests of it, in their order; another has a lab of its own for tests of
+    single apps, and what makes its own servers.
 
     Not pytest-xdist's own `loadgroup`: it marks the groups in a place where pytest 9 no longer looks.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0].rpartition("/")[2]
-        return file if file in SERVERS_OF_THEIR_OWN else "the lab"
+        if file in SERVERS_OF_THEIR_OWN:
+            return file
+        return "the apps" if file in APPS else "the lab"
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> OneLab:
@@ -83,7 +93,7 @@ def bare_server(new_server: NewServer) -> Server:
 
 @pytest.fixture(scope="session")
 def home(fleet: Fleet) -> RealLab:
-    """The session's lab: one server from bare to up by the one command; the images are built only here.
+    """A worker's lab: one server from bare to up by the one command; the images are built only here.
 
     `EZ_TEST_HOME=FLEET/SERVER` takes a server of a fleet that was started by hand (`ez-homelab fleet up`) instead, and
     `up` brings it up to date: minutes saved while a test is being written.
