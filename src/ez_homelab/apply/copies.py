@@ -207,11 +207,17 @@ async def _copy(host: Host, volume: str, base: int, image: str) -> None:
     # A name of its own: a program that a killed run left behind writes to another one.
     incoming = f"{folder}/incoming-{secrets.token_hex(4)}"
     mounted = (await _mountpoints(host, [volume]))[0]
-    await _locked(host, volume, "mkdir", "--", incoming, what=what)
-    await _locked(host, volume, *_cp(mounted, incoming), what=what)
-    await _locked(host, volume, "sync", "--file-system", incoming, what=what)
-    await _locked(host, volume, "mv", "--no-target-directory", "--", incoming, f"{folder}/data", what=what)
-    await host.write(f"{folder}/complete", json.dumps({"image": image}).encode(), mode=0o600)
+    try:
+        await _locked(host, volume, "mkdir", "--", incoming, what=what)
+        await _locked(host, volume, *_cp(mounted, incoming), what=what)
+        await _locked(host, volume, "sync", "--file-system", incoming, what=what)
+        await _locked(host, volume, "mv", "--no-target-directory", "--", incoming, f"{folder}/data", what=what)
+        await host.write(f"{folder}/complete", json.dumps({"image": image}).encode(), mode=0o600)
+    except EzError:
+        # On a full disk it would leave no space even for the journal.
+        with contextlib.suppress(EzError):
+            await _locked(host, volume, *_rm(incoming, f"{folder}/data"), what=what)
+        raise
 
 
 async def _let_go_on(host: Host, volume: str, base: int, users: Mapping[str, str], again: Iterable[str]) -> None:

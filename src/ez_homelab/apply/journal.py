@@ -72,18 +72,24 @@ class Journal:
 
     @contextmanager
     def step(self, run: int, action: str, verb: str) -> Iterator[None]:
-        """An action that lasts as long as the context; an exception is its outcome and goes on."""
-        self._do(
-            "INSERT OR REPLACE INTO steps (run, action, verb, started) VALUES (?, ?, ?, ?)", (run, action, verb, _now())
-        )
+        """An action that lasts as long as the context; an exception is its outcome and goes on.
+
+        Where it cannot be written down, because the disk became full, the action is done all the same: half a run is
+        worse than one that is half written down. `end` then tells it.
+        """
+        with suppress(CommandError):
+            self._do(
+                "INSERT OR REPLACE INTO steps (run, action, verb, started) VALUES (?, ?, ?, ?)",
+                (run, action, verb, _now()),
+            )
         try:
             yield
         except BaseException as error:
-            # What went wrong first is what has to be told, also where the disk is full for the journal too.
             with suppress(CommandError):
                 self._finish(run, action, "failed", str(error))
             raise
-        self._finish(run, action, "done", "")
+        with suppress(CommandError):
+            self._finish(run, action, "done", "")
 
     def runs(self, limit: int = 50) -> list[Run]:
         """The latest runs, newest first."""

@@ -99,12 +99,13 @@ class Apply:
         try:
             run = journal.begin(who=self.who, command=self.command, plan=approved.hash)
             outcomes, errors = await self._run(current, observed, journal, run)
-            journal.end(run, "failed" if errors else "done")
+            errors += _end(journal, run, "failed" if errors else "done")
         finally:
             journal.close()
         if errors:
+            all_done = all(outcome.state == "done" for outcome in outcomes)
             whole = len(errors) == 1 and isinstance(errors[0], WentBackError | GoBackFailedError)
-            raise errors[0] if whole else ApplyFailedError(outcomes, errors)
+            raise errors[0] if whole or all_done else ApplyFailedError(outcomes, errors)
         left, _ = await self.surroundings.look_and_plan()
         if left:
             raise NotSettledError(left)
@@ -231,6 +232,15 @@ async def _definitions(work: ServerWork, found: ObservedServer, tried: set[str])
     known = {name: of for name, of in known.items() if name not in tried}
     known |= {one.name: one.definition for one in docker.parse_containers(made.stdout if made else "")}
     return {service.name: known[service.name] for service in work.server.services if known.get(service.name)}
+
+
+def _end(journal: Journal, run: int, outcome: str) -> list[EzError]:
+    """Write down the run's end; that it could not be must not hide what else went wrong."""
+    try:
+        journal.end(run, outcome)
+    except EzError as error:
+        return [error]
+    return []
 
 
 def _failed(outcomes: Mapping[str, Outcome]) -> dict[str, Outcome]:

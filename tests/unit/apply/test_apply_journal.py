@@ -63,6 +63,21 @@ def test_it_stays_on_disk_and_a_run_that_was_never_ended_has_no_outcome(path: st
     ]
 
 
+def test_a_full_disk_stops_nothing_that_is_under_way_and_is_told_at_the_end(path: str) -> None:
+    journal = Journal(path)
+    run = journal.begin(who="ann", command="ez apply", plan="aaa")
+    journal._database.execute("PRAGMA max_page_count = 1")
+    done = []
+    for action in (f"core:service:{'a' * 5000}", f"core:service:{'b' * 5000}"):
+        with journal.step(run, action, "create"):
+            done.append(action)
+    assert len(done) == 2
+    with pytest.raises(CommandError, match="journal") as told:
+        journal.end(run, "o" * 5000)
+    assert told.value.evidence == "database or disk is full"
+    assert steps(path) == []
+
+
 def test_a_process_that_was_killed_leaves_its_begun_run_to_read(path: str) -> None:
     program = (
         "import os, signal, sys; from ez_homelab.apply.journal import Journal; journal = Journal(sys.argv[1]);"
