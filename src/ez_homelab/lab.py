@@ -664,11 +664,19 @@ class Homelab:
         """The same lab, whose servers should have what a generation had."""
         from ez_homelab.images.lock import FILE, parse_lock
 
-        other = replace(self, recorded=recorded.desired, why=why)
+        other = replace(self, recorded=self._with_secrets_of_now(recorded.desired), why=why)
         other.__dict__["lab"] = self.lab
         if lock := recorded.lab_files.get(FILE):
             other.__dict__["image_lock"] = parse_lock(lock.decode())
         return other
+
+    def _with_secrets_of_now(self, desired: Desired) -> Desired:
+        from ez_homelab.render.secrets import with_values_of_now
+
+        if not self._has_secrets:
+            return desired
+        _ = self.store  # opened first, so that the instances have their values
+        return with_values_of_now(desired, self.instances)
 
     def generations(self) -> Generations:
         """The list of the lab's generations; to be closed."""

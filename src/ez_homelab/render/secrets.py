@@ -6,7 +6,7 @@ Both are readable by nobody but root and the container's own user.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ez_homelab.render.desired import STACKS_FOLDER, DesiredFile
@@ -15,6 +15,7 @@ from ez_homelab.secrets.needs import Need
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping
 
+    from ez_homelab.render.desired import Desired
     from ez_homelab.render.instance import Instance
     from ez_homelab.secrets.value import Secret
 
@@ -76,6 +77,31 @@ def files(instance: Instance, service: str) -> list[DesiredFile]:
         for mount in source.volumes
         if mount.kind == "secret"
     ]
+
+
+def with_values_of_now(desired: Desired, instances: Iterable[Instance]) -> Desired:
+    """What a generation had, with the secrets of now: a database keeps its password when its app goes back."""
+    values: dict[str, bytes] = {}
+    variables_now: dict[str, str] = {}
+    for instance in instances:
+        if instance.secrets:
+            variables_now |= variables(instance)
+            for service in instance.app.compose.services:
+                values |= {file.path: file.content for file in files(instance, service)}
+    servers = {
+        name: replace(server, files=tuple(_of_now(file, values, variables_now) for file in server.files))
+        for name, server in desired.servers.items()
+    }
+    return replace(desired, servers=servers)
+
+
+def _of_now(file: DesiredFile, values: Mapping[str, bytes], named: Mapping[str, str]) -> DesiredFile:
+    if file.path.endswith("/.env"):
+        lines = file.content.decode().splitlines()
+        names = [line.partition("=")[0] for line in lines]
+        now = [f"{name}='{named[name]}'" if name in named else line for name, line in zip(names, lines, strict=True)]
+        return replace(file, content="\n".join([*now, ""]).encode())
+    return replace(file, content=values.get(file.path, file.content))
 
 
 def readers(instance: Instance, secret_id: str) -> tuple[str, ...]:

@@ -156,3 +156,17 @@ async def test_a_value_that_can_never_be_replaced_is_not(there: LabOnFakeServer)
         with pytest.raises(UsageError, match="cannot be rotated") as error:
             there.lab.rotating("node-red", name)
         assert "Flows hold passwords" in error.value.cause
+
+
+async def test_a_generation_from_before_a_rotation_comes_back_with_the_values_of_now(there: LabOnFakeServer) -> None:
+    there.write(WIKI)
+    await there.apply()
+    await rotate(there, "db_password")
+    now = value(there, "db_password")
+    there.write(WIKI.replace("[mediawiki]", "[{mediawiki: {environment: {MEDIAWIKI_SITE_NAME: Other}}}]"))
+    await there.apply()
+    edits, before = await there.lab.rolling_back(1)
+    assert edits
+    await before.apply(await before.plan())
+    assert given(there, "mediawiki", "db_password") == now
+    assert given(there, "mediawiki-database", "db_password") == now

@@ -66,7 +66,7 @@ def main():
         make_settings()
     if not (BOOKS / "metadata.db").exists() and SCHEMA.exists():
         make_library()
-    os.execv(sys.executable, [sys.executable, PROGRAM, "-o", "/dev/stdout"])
+    os.execv(sys.executable, [sys.executable, PROGRAM, "-o", "/dev/stdout"])  # noqa: S606 - receives the stop signal itself
 
 
 main()
