@@ -61,7 +61,7 @@ async def make_pending(
         return None
     changed = tried | {service.name for service in old.services if _altered(service, found)}
     files = _differing(old, before, now) - found.applied.kept.keys() - _told(old, done)
-    written = {outcome.action.name for outcome in done if outcome.action.kind == "file"}
+    written = {outcome.action.name for outcome in done if outcome.action.kind == "file" and outcome.state == "done"}
     if not tried and not files & written:
         return None
     own = {service.name: service for service in (*(new.services if new else ()), *before.services)}

@@ -42,7 +42,7 @@ class WentBackError(EzError):
             f"{self.stack} did not get well with its new version and was taken back to generation {self.generation}",
             evidence=failure.evidence,
             cause=f"{failure.what}: {failure.cause}" if failure.cause else failure.what,
-            fix="mend what its log says, or name the version before in homelab.yaml, then: ez-homelab apply",
+            fix=_mend(failure),
         )
 
     def to_dict(self) -> dict[str, object]:
@@ -83,6 +83,14 @@ class GoBackFailedError(EzError):
             "failure": self.failure.to_dict(),
             "problem": self.problem.to_dict(),
         }
+
+
+def _mend(failure: EzError) -> str:
+    """What to do before the next try: where the app itself failed, its log is what the page shows; else the failure's
+    own fix, a full disk's for example."""
+    if failure.fix and not failure.fix.startswith("ez-homelab logs "):
+        return f"{failure.fix}; then: ez-homelab apply"
+    return "mend what its log says, or name the version before in homelab.yaml, then: ez-homelab apply"
 
 
 async def go_back(host: Host, pending: Pending, before: DesiredServer, failure: EzError, say: Say) -> EzError:

@@ -1,4 +1,4 @@
-"""The command line: a thin face over `lab.py`. Each command is a module of `commands/`, read only when it is called."""
+"""The command line: a thin face over `lab/`. Each command is a module of `commands/`, read only when it is called."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""One module per command (or pair of commands); each holds options, a call to `lab.py`, and how the answer looks."""
+"""One module per command (or pair of commands); each holds options, a call to `lab/`, and how the answer looks."""

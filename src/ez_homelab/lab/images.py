@@ -1,4 +1,4 @@
-"""What can be done with a lab's images; each function is a method of the one door in lab.py."""
+"""What can be done with a lab's images; the door to it is the class in this package."""
 
 from __future__ import annotations
 

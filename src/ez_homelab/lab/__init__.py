@@ -12,36 +12,32 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ez_homelab import lab_drift, lab_images
 from ez_homelab.config.load import LAB_FILE, load_lab
 from ez_homelab.errors import PrerequisiteError, UsageError
+from ez_homelab.lab import drift, images, secrets
+from ez_homelab.lab.written import WrittenLab
 from ez_homelab.progress import Silent
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
     from contextlib import AbstractAsyncContextManager
 
     from ez_homelab.apply.journal import Journal
     from ez_homelab.apply.run import Applied
-    from ez_homelab.catalog.loader import Catalog
     from ez_homelab.config.files import Edit
-    from ez_homelab.config.model import ImageSource, Lab
+    from ez_homelab.config.model import ImageSource
     from ez_homelab.doctor import Finding, Subject
     from ez_homelab.generations.document import Recorded
     from ez_homelab.generations.index import Generation, Generations
     from ez_homelab.hosts import Host
-    from ez_homelab.images.editions import PackageEdition
     from ez_homelab.images.inventory import ImageRow, Prunable
-    from ez_homelab.images.lock import ImageLock, LockedImage
+    from ez_homelab.images.lock import ImageLock
     from ez_homelab.observe import ObservedServer, Unknown
     from ez_homelab.observe.states import AppStatus
     from ez_homelab.plan import Choice, Choices, Plan
     from ez_homelab.plan.drift import Drift
     from ez_homelab.progress import Progress
     from ez_homelab.render.desired import Desired
-    from ez_homelab.render.instance import Instance
-    from ez_homelab.render.secrets import DueRotation
-    from ez_homelab.secrets.store import SecretStore
     from ez_homelab.secrets.table import SecretRow
     from ez_homelab.secrets.value import Secret
     from ez_homelab.tls.trust import TrustChange
@@ -74,7 +70,7 @@ def local_host(name: str) -> Host:
 
 
 @dataclass(frozen=True)
-class Homelab:
+class Homelab(WrittenLab):
     """One lab: its files as they are now, and what can be done with it.
 
     `journal_path` is where runs are written down, on the machine this runs on. `take_over` lets this lab stand in the
@@ -84,7 +80,6 @@ class Homelab:
     Reading the lab file is the first thing every method does, and it raises `LabFileError` with every mistake in it.
     """
 
-    folder: Path
     make_host: Callable[[str], Host] = local_host
     journal_path: str = "/var/lib/ez-homelab/journal.db"
     progress: Progress = field(default_factory=Silent)
@@ -93,92 +88,8 @@ class Homelab:
     take_over: bool = False
     patience: float = 600.0
     choices: Choices | None = None
-    recorded: Desired | None = None
     why: str = ""
     holds_lock: bool = False
-
-    @cached_property
-    def catalog(self) -> Catalog:
-        """The shipped apps and the lab's own."""
-        from ez_homelab.catalog.loader import Catalog
-
-        return Catalog.shipped().with_folder(self.folder / "catalog")
-
-    @property
-    def exists(self) -> bool:
-        """Whether there is a lab file."""
-        return (self.folder / LAB_FILE).exists()
-
-    @cached_property
-    def lab(self) -> Lab:
-        """The lab file as one checked model."""
-        if not self.exists:
-            raise UsageError(
-                f"there is no lab in {self.folder}",
-                evidence=f"{self.folder / LAB_FILE} does not exist",
-                fix=f"ez-homelab init --lab {self.folder}",
-            )
-        return load_lab(self.folder, self.catalog.ids())
-
-    @cached_property
-    def editions(self) -> Mapping[str, Mapping[str, PackageEdition]]:
-        """The package editions that the lab's apps run as, by app and service; empty where images are pulled."""
-        from ez_homelab.config.rules import OWN_STACKS
-
-        if self.lab.images.source == "registry":
-            return {}
-        wanted = dict.fromkeys([*OWN_STACKS, *(instance.app for instance in self.lab.instances)])
-        return {app: self._editions_of(app) for app in wanted}
-
-    @cached_property
-    def desired(self) -> Desired:
-        """Everything every server should have."""
-        if self.recorded:
-            return self.recorded
-        return self.rendered_from(self.folder)
-
-    def rendered_from(self, folder: Path) -> Desired:
-        """Everything every server should have, with the overrides and adopted files of that folder."""
-        from ez_homelab.config.adopted_files import load_adopted_files, require_used
-        from ez_homelab.config.overrides import load_overrides
-        from ez_homelab.render import Given, render
-
-        services = {item.name: tuple(self.catalog.app(item.app).compose.services) for item in self.lab.instances}
-        tags = {app: {name: edition.tag for name, edition in parts.items()} for app, parts in self.editions.items()}
-        overrides = load_overrides(folder, services.keys(), services)
-        adopted = load_adopted_files(folder)
-        desired = render(self.lab, self.catalog.app, Given(tags, overrides, self._secret_values(), self._pin, adopted))
-        require_used(adopted, _stack_paths(desired))
-        return replace(desired, warnings=(*desired.warnings, *self._other_sources()))
-
-    def _other_sources(self) -> Iterator[str]:
-        """Apps whose images came from elsewhere when the lock file was written."""
-        source = self.lab.images.source
-        for instance in self.lab.instances:
-            before = self.image_lock.sources.get(instance.name, source)
-            if before != source:
-                yield (
-                    f"{instance.name} is locked to images from {before}; homelab.yaml takes them from {source}, and the"
-                    " other version may not read its data"
-                )
-
-    @cached_property
-    def store(self) -> SecretStore:
-        """The lab's secrets, with a value for each that its apps need; what is new is on disk after an apply.
-
-        Raises `SecretsError` where the store cannot be opened.
-        """
-        from ez_homelab.render.secrets import needs
-        from ez_homelab.secrets.store import SecretStore
-
-        return SecretStore.open(self.folder).with_needed(needs(self.instances))
-
-    @cached_property
-    def image_lock(self) -> ImageLock:
-        """Which image each name means in this lab."""
-        from ez_homelab.images.lock import ImageLock
-
-        return ImageLock.load(self.folder)
 
     @cached_property
     def hosts(self) -> Mapping[str, Host]:
@@ -216,32 +127,13 @@ class Homelab:
         )
         return plan, observed
 
-    @property
-    def rotations(self) -> Mapping[str, DueRotation]:
-        """The secrets whose new value an app has yet to be told, by name."""
-        from ez_homelab.render.secrets import rotations
-
-        if not self._has_secrets:
-            return {}
-        pending = {name for name, entry in self.store.entries().items() if entry.pending}
-        return {one.name: one for one in rotations(self.instances, pending)}
-
-    def settle_images(self, found: Mapping[str, LockedImage]) -> None:
-        """Settle which images these names mean, and render anew with that."""
-        lock = self.image_lock
-        for name, image in found.items():
-            lock = lock.with_image(name, image)
-        if lock is not self.image_lock:
-            self.__dict__["image_lock"] = lock
-            self.__dict__.pop("desired", None)
-
     async def apply(self, approved: Plan, *, start_held: bool = False) -> Applied:
         """Do what `plan` returned, under the lab's lock.
 
         Raises `LockedError`, `PlanStaleError`, `ApplyFailedError`, `NotSettledError`.
         """
         from ez_homelab.apply.run import Apply
-        from ez_homelab.surroundings import LabSurroundings
+        from ez_homelab.lab.surroundings import LabSurroundings
 
         surroundings = LabSurroundings(self, start_held=start_held)
         apply = Apply(surroundings, self._journal, self.progress, self.who, self.command, str(self.folder))
@@ -270,7 +162,7 @@ class Homelab:
 
         Raises `WentBackError` where that was taking a stack back to its version before.
         """
-        from ez_homelab.surroundings import LabSurroundings
+        from ez_homelab.lab.surroundings import LabSurroundings
 
         async with self.locked():
             await LabSurroundings(self).recover()
@@ -329,101 +221,54 @@ class Homelab:
 
     def secrets_table(self) -> tuple[SecretRow, ...]:
         """Every secret of the lab's apps, without its value."""
-        from ez_homelab.render.secrets import readers
-        from ez_homelab.secrets.table import SecretRow
-
-        if not self._has_secrets:
-            return ()
-        by_name = {instance.name: instance for instance in self.instances}
-        return tuple(
-            SecretRow(name, secret, entry.made, entry.rotated, entry.pending, readers(by_name[name], secret))
-            for (name, secret), entry in self.store.entries().items()
-            if name in by_name
-        )
+        return secrets.table(self)
 
     def secret(self, instance: str, secret_id: str) -> Secret:
         """One value. Raises `UsageError` where there is no such secret, or none yet."""
-        self._secret_ids(instance, secret_id)
-        from ez_homelab.secrets.store import SecretStore
-
-        value = SecretStore.open(self.folder).get(instance, secret_id)
-        if value is None:
-            raise UsageError(f"the secret {secret_id} of {instance} has not been made yet", fix="ez-homelab apply")
-        return value
+        return secrets.value(self, instance, secret_id)
 
     def rotating(self, instance: str, secret_id: str | None = None) -> Homelab:
         """The lab as if one of an app's secrets, or each that can be, had a new value; nothing is written yet.
 
         Raises `UsageError` where a secret cannot be rotated.
         """
-        from ez_homelab.render.secrets import needs
-
-        wanted = self._rotatable(instance, self._secret_ids(instance, secret_id))
-        by_name = {(need.instance, need.id): need for need in needs(self.instances)}
-        store = self.store
-        for name in wanted:
-            store = store.rotated(instance, name, by_name[instance, name])
-        other = replace(self, why=f"new secrets for {instance}: {', '.join(wanted)}")
-        other.__dict__["store"] = store
-        return other
-
-    def _rotatable(self, instance: str, wanted: tuple[str, ...]) -> tuple[str, ...]:
-        app = next(item.app for item in self.lab.instances if item.name == instance)
-        rotations = {secret.id: secret.rotate for secret in self.catalog.app(app).manifest.secrets}
-        can = tuple(name for name in wanted if rotations[name].how != "never")
-        if not can:
-            raise UsageError(
-                f"the secret {', '.join(wanted)} of {instance} cannot be rotated",
-                cause=" ".join(rotations[name].reason or "" for name in wanted),
-                fix="ez-homelab secrets list",
-            )
-        return can
-
-    def _secret_ids(self, instance: str, secret_id: str | None) -> tuple[str, ...]:
-        app = next((item.app for item in self.lab.instances if item.name == instance), None)
-        if app is None:
-            raise UsageError(f"there is no app called {instance} in the lab", fix=self._did_you_mean(instance))
-        secrets = {secret.id: secret for secret in self.catalog.app(app).manifest.secrets}
-        if not secrets or (secret_id and secret_id not in secrets):
-            known = f"it has: {', '.join(secrets)}" if secrets else "it has none"
-            raise UsageError(f"{instance} has no secret called {secret_id or 'anything'}", fix=known)
-        return (secret_id,) if secret_id else tuple(secrets)
+        return secrets.rotated(self, instance, secret_id)
 
     async def drift(self) -> tuple[Drift, ...]:
         """Everything that is otherwise than the lab left it."""
-        return await lab_drift.find(self)
+        return await drift.find(self)
 
     async def drift_text(self, server: str, path: str) -> tuple[str, str]:
         """The lab's text of a file and the server's, as far as a person may see them."""
-        return await lab_drift.texts(self, server, path)
+        return await drift.texts(self, server, path)
 
     async def decide(self, choice: Choice, paths: Iterable[str]) -> tuple[Edit, ...]:
         """Settle what becomes of edited files; for `adopt` returns edits of the lab's own files, not written yet."""
-        return await lab_drift.decide(self, choice, paths)
+        return await drift.decide(self, choice, paths)
 
     async def images(self) -> tuple[ImageRow, ...]:
         """Every image of the lab, and who needs it."""
-        return await lab_images.rows(self)
+        return await images.rows(self)
 
     async def lock_images(self, update: Iterable[str] = ()) -> ImageLock:
         """Settle the digest of every image that has none, and the newest of the tags of the apps in `update`."""
-        return await lab_images.lock(self, update)
+        return await images.lock(self, update)
 
     async def build_images(self) -> tuple[str, ...]:
         """Build the package editions that the server lacks; returns their tags."""
-        return await lab_images.build(self)
+        return await images.build(self)
 
     async def prunable_images(self) -> Prunable:
         """What no container, not the lab and no kept generation needs."""
-        return await lab_images.prunable(self)
+        return await images.prunable(self)
 
     async def prune_images(self) -> tuple[str, ...]:
         """Remove that; returns what went, one line each."""
-        return await lab_images.prune(self)
+        return await images.prune(self)
 
     async def copy_images(self, target: str) -> tuple[str, ...]:
         """Copy every locked image into another registry, digests kept; returns the names there."""
-        return await lab_images.copy(self, target)
+        return await images.copy(self, target)
 
     async def down(self) -> tuple[str, ...]:
         """Stop and remove every container of the lab and keep all data; returns the stacks that were taken down."""
@@ -461,7 +306,7 @@ class Homelab:
 
         containers = [service.name for service in self.desired.servers[self.core.name].services if service.app == name]
         if not containers:
-            raise UsageError(f"there is no app called {name} in the lab", fix=self._did_you_mean(name))
+            raise UsageError(f"there is no app called {name} in the lab", fix=self.did_you_mean(name))
         await read_logs(self.core, containers, on_line, tail=tail, follow=follow)
 
     async def authority_pem(self) -> str:
@@ -544,30 +389,6 @@ class Homelab:
         except CommandError:
             return bool(tags)  # no engine to ask yet
 
-    @property
-    def instances(self) -> tuple[Instance, ...]:
-        """Every app as it stands in the lab, without what only its rendering needs."""
-        from ez_homelab.render import NOTHING_GIVEN, make_instances
-
-        given = replace(NOTHING_GIVEN, secrets=self._secret_values()) if "store" in self.__dict__ else NOTHING_GIVEN
-        return tuple(make_instances(self.lab, self.catalog.app, given))
-
-    @property
-    def _has_secrets(self) -> bool:
-        return any(self.catalog.app(instance.app).manifest.secrets for instance in self.lab.instances)
-
-    def _secret_values(self) -> dict[str, dict[str, Secret]]:
-        values: dict[str, dict[str, Secret]] = {}
-        for (instance, name), entry in self.store.entries().items() if self._has_secrets else ():
-            values.setdefault(instance, {})[name] = entry.value
-        return values
-
-    def _pin(self, reference: str) -> str:
-        from ez_homelab.images.reference import is_edition, mirrored
-
-        pinned = self.image_lock.pinned(reference)
-        return pinned if pinned == reference or is_edition(reference) else mirrored(pinned, self.lab.images.mirror)
-
     def _lock_what_is_known(self, observed: Mapping[str, ObservedServer | Unknown]) -> None:
         """Images whose digest the servers know, although the lock file does not: it was removed, or never written."""
         from ez_homelab.images.known import known_images
@@ -604,23 +425,6 @@ class Homelab:
                 cause="--lab or $EZ_LAB names another folder than before, or the lab's folder was moved",
                 fix=f"use --lab {lab}; or let this one take its place: ez-homelab apply --take-over",
             )
-
-    @property
-    def editions_by_tag(self) -> Mapping[str, PackageEdition]:
-        """The package editions by their tags."""
-        return {edition.tag: edition for parts in self.editions.values() for edition in parts.values()}
-
-    def _editions_of(self, app_id: str) -> Mapping[str, PackageEdition]:
-        from ez_homelab.images.editions import load_editions
-
-        app = self.catalog.app(app_id)
-        if app.manifest.edition is None:
-            raise UsageError(
-                f"the app {app_id} has no package edition, and the lab takes its images from packages",
-                cause="homelab.yaml says `images: {source: packages}`",
-                fix=f"remove {app_id} from homelab.yaml, or take images from a registry",
-            )
-        return load_editions(app)
 
     def _journal(self) -> Journal:
         from ez_homelab.apply.journal import Journal
@@ -673,7 +477,7 @@ class Homelab:
     def _with_secrets_of_now(self, desired: Desired) -> Desired:
         from ez_homelab.render.secrets import with_values_of_now
 
-        if not self._has_secrets:
+        if not self.has_secrets:
             return desired
         _ = self.store  # opened first, so that the instances have their values
         return with_values_of_now(desired, self.instances)
@@ -684,60 +488,19 @@ class Homelab:
 
         return Generations(self.journal_path, str(self.folder))
 
-    def save_secrets(self) -> None:
-        """Write what is new in the store."""
-        if self._has_secrets:
-            self.store.save()
-
-    def settle_secrets(self) -> None:
-        """Every new value is in force."""
-        if self._has_secrets:
-            self.__dict__["store"] = self.store.settled()
-            self.store.save()
-
-    def save_lock(self) -> None:
-        """Write images.lock, where something in it is new; what the lab no longer names goes out of it.
-
-        A generation that comes back brings its own, with the lab's other files or not at all.
-        """
-        from ez_homelab.images.lock import ImageLock
-
-        if self.recorded:
-            return
-        names = {image.reference for server in self.desired.servers.values() for image in server.images}
-        lock = self.image_lock.only(names)
-        for instance in self.lab.instances:
-            lock = lock.with_source(instance.name, self.lab.images.source)
-        if lock != ImageLock.load(self.folder):
-            lock.save(self.folder)
-
-    def own_files(self) -> dict[str, bytes]:
-        """The lab's own files that say what it is, by their path in its folder; no secret is among them."""
-        from ez_homelab.config.lab_files import lab_files
-
-        return lab_files(self.folder)
-
     def _holder(self) -> str:
         from ez_homelab.redaction import clean
 
         since = datetime.now(UTC).isoformat(timespec="seconds")
         return clean(f"{self.who} runs `{self.command}` since {since} (process {os.getpid()})")
 
-    def _did_you_mean(self, name: str) -> str:
+    def did_you_mean(self, name: str) -> str:
+        """A hint for a name that no app of the lab has."""
         from difflib import get_close_matches
 
         names = [instance.name for instance in self.lab.instances]
         near = get_close_matches(name, names, n=1)
         return f"did you mean {near[0]}?" if near else f"the lab has: {', '.join(names)}"
-
-
-def _stack_paths(desired: Desired) -> set[tuple[str, str]]:
-    """Every file of every stack: the stack's name, and the path below its folder."""
-    from ez_homelab.render.desired import STACKS_FOLDER
-
-    paths = (file.path for server in desired.servers.values() for file in server.files)
-    below = (path.removeprefix(f"{STACKS_FOLDER}/").partition("/") for path in paths)
-    return {(stack, rest) for stack, _, rest in below}
 
 
 def _user(environment: Mapping[str, str]) -> str:
