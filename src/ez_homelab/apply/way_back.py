@@ -86,8 +86,7 @@ class GoBackFailedError(EzError):
 
 
 def _mend(failure: EzError) -> str:
-    """What to do before the next try: where the app itself failed, its log is what the page shows; else the failure's
-    own fix, a full disk's for example."""
+    """What to do before the next try. An app that failed has said why in its log; everything else has its own fix."""
     if failure.fix and not failure.fix.startswith("ez-homelab logs "):
         return f"{failure.fix}; then: ez-homelab apply"
     return "mend what its log says, or name the version before in homelab.yaml, then: ez-homelab apply"

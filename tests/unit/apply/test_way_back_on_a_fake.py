@@ -234,6 +234,14 @@ async def test_nothing_goes_back_where_nothing_was_changed(host: ServerWithData)
     assert await make_pending(host, "wiki", BASE, nothing, NEW, found, tried) is None
 
 
+async def test_a_file_that_could_not_be_written_is_no_change(host: ServerWithData) -> None:
+    found = await seen(host)
+    path = next(file.path for file in NEW.files if file not in OLD.files)
+    unwritten = Outcome(Action("core", "file", path, "replace", ""), "failed")
+    skipped = Outcome(Action("core", "service", "wiki/wiki", "recreate", ""), "skipped")
+    assert await make_pending(host, "wiki", BASE, OLD, NEW, found, [unwritten, skipped]) is None
+
+
 async def test_a_database_beside_the_app_goes_back_with_it(host: ServerWithData) -> None:
     def beside(server: DesiredServer) -> DesiredServer:
         (wiki,) = server.services
