@@ -37,7 +37,7 @@ def give_broken_mediawiki(lab: RealLab, variant: str) -> None:
         _change(app / "image/Dockerfile", 'image.version="1.39.17"', f'image.version="{VERSIONS[variant]}"')
         # The sound figures give a large wiki minutes for its update; nobody waits for this one.
         _change(app / "service.yaml", "start_period: 180s", "start_period: 5s")
-        _change(app / "service.yaml", "interval: 15s", "interval: 2s")
+        _change(app / "service.yaml", "interval: 15s", "interval: 2s\n  timeout: 1s\n  retries: 1")
         lab.server.run(["rm", "-rf", f"{LAB}/catalog/mediawiki"])
         lab.server.push(app, f"{LAB}/catalog/mediawiki")
 
