@@ -116,6 +116,7 @@ def _container(document: dict[str, Any]) -> ObservedContainer:
         networks={name: end["NetworkID"] for name, end in document["NetworkSettings"]["Networks"].items()},
         published=_published(document["HostConfig"].get("PortBindings") or {}),
         labels=document["Config"].get("Labels") or {},
+        finished_at=state.get("FinishedAt") or "",
     )
 
 
@@ -136,4 +137,5 @@ def _network(document: dict[str, Any]) -> ObservedNetwork:
         subnets=tuple(entry["Subnet"] for entry in configurations if "Subnet" in entry),
         internal=bool(document.get("Internal")),
         managed=MANAGED_LABEL in (document.get("Labels") or {}),
+        created=document.get("Created") or "",
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ez_homelab.errors import PrerequisiteError, UnreachableError
 from ez_homelab.hosts import Command
 from ez_homelab.observe import docker
+from ez_homelab.observe.engine_start import with_engine_stops
 from ez_homelab.observe.observed import ObservedCertificate, ObservedServer, ObservedVolume, Unknown
 from ez_homelab.observe.record import parse_applied
 from ez_homelab.render.desired import MARKER, STACKS_FOLDER, STATE_FOLDER
@@ -62,7 +63,7 @@ async def _look(host: Host, desired: DesiredServer, at: datetime) -> ObservedSer
         at=at,
         files=files,
         foreign_stacks=await _foreign_stacks(host, desired, files),
-        containers=containers,
+        containers=await with_engine_stops(host, containers, networks),
         networks=networks,
         volumes=volumes,
         images=docker.parse_images(images) | docker.parse_digests(images),

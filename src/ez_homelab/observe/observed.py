@@ -40,6 +40,9 @@ class ObservedContainer:
     networks: Mapping[str, str]
     published: tuple[PublishedPort, ...]
     labels: Mapping[str, str]
+    finished_at: str = ""
+    ended_with_engine: bool = False
+    """Whether Docker's engine stopped it itself, as it started after a crash (see `observe/engine_start.py`)."""
 
     @property
     def fingerprint(self) -> str | None:
@@ -64,7 +67,8 @@ class ObservedContainer:
         """
         if self.state == "paused":
             return "paused by a person"
-        return "stopped by a person" if self.state == "exited" and not self.error else ""
+        ended = self.state == "exited" and not self.error and not self.ended_with_engine
+        return "stopped by a person" if ended else ""
 
     @property
     def crashes(self) -> bool:
@@ -87,6 +91,7 @@ class ObservedNetwork:
     subnets: tuple[str, ...]
     internal: bool
     managed: bool
+    created: str = ""
 
 
 @dataclass(frozen=True, slots=True)
