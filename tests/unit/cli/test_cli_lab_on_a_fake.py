@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from engine_in_memory import LabOnFakeServer
 
+    from ez_homelab.apply.run import Applied
+    from ez_homelab.plan import Plan
+
 ONE_APP = "version: 1\ndomain: lab.localhost\nstacks: {wiki: [dokuwiki]}\n"
 
 
@@ -260,3 +263,43 @@ def test_doctor_needs_no_lab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     assert result.exit_code == 1, result.output
     assert "docker-missing" in {finding["code"] for finding in json.loads(result.stdout)["findings"]}
     assert not nowhere.exists()
+
+
+def moves_before_applies(ez: Face, monkeypatch: pytest.MonkeyPatch, times: int) -> list[str]:
+    """Let the server move between the plan and so many of the following applies."""
+    left = ["move"] * times
+    apply = Homelab.apply
+
+    async def moved(lab: Homelab, plan: Plan, *, start_held: bool = False) -> Applied:
+        if left:
+            name = next(iter(lab.desired.servers["core"].images)).reference
+            images = ez.there.host.images
+            images.remove(name) if name in images else images.append(name)
+            left.pop()
+        return await apply(lab, plan, start_held=start_held)
+
+    monkeypatch.setattr(Homelab, "apply", moved)
+    return left
+
+
+@pytest.mark.parametrize("words", [("apply", "--yes"), ("add", "glances", "--yes")], ids=lambda words: words[0])
+def test_who_is_not_asked_is_not_troubled_by_a_server_that_moves(
+    ez: Face, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    left = moves_before_applies(ez, monkeypatch, 2)
+    result = ez(*words)
+    assert result.exit_code == 0, result.output
+    assert left == []
+    assert ez("plan", "--check").exit_code == 0
+
+
+def test_a_person_who_was_asked_and_a_server_that_never_keeps_still_are_told(
+    ez: Face, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moves_before_applies(ez, monkeypatch, 4)
+    monkeypatch.setattr("ez_homelab.cli.terminal.confirm", lambda *_words, **_yes: True)
+    asked = ez("apply")
+    assert "[plan-stale]" in asked.stderr
+    unasked = ez("apply", "--yes")
+    assert "[plan-stale]" in unasked.stderr
+    assert ez.there.runs() == []

@@ -19,7 +19,7 @@ from ez_homelab.cli.face import (
     wait_option,
     yes_option,
 )
-from ez_homelab.errors import EXIT_UNREACHABLE, ProofError
+from ez_homelab.errors import EXIT_UNREACHABLE, PlanStaleError, ProofError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from ez_homelab.lab import Homelab
     from ez_homelab.plan import Plan
     from ez_homelab.verify import Proof
+
+UNASKED_TRIES = 3
+"""How often a run that asks nobody plans anew before it says that the servers do not keep still."""
 
 
 @click.command("apply")
@@ -70,6 +73,26 @@ async def plan_and_apply(lab: Homelab, *, yes: bool, start_held: bool = False, q
     if not confirm("Do this?", yes=yes):
         click.echo("Nothing was changed.", err=True)
         return None
+    return await carry_out(lab, plan, yes=yes, start_held=start_held, quiet=quiet)
+
+
+async def carry_out(lab: Homelab, plan: Plan, *, yes: bool, start_held: bool = False, quiet: bool = False) -> Plan:
+    """Apply the plan; returns the one that was applied.
+
+    Where nobody was asked, nobody's approval is at stake when the servers move between two looks (an app's health does,
+    on a busy machine), and it is planned anew. Raises `PlanStaleError` where they keep moving, or a person was asked.
+    """
+    from ez_homelab.cli.terminal import show_plan
+
+    for _ in range(UNASKED_TRIES - 1 if yes else 0):
+        try:
+            await lab.apply(plan, start_held=start_held)
+        except PlanStaleError:
+            plan = await lab.plan(start_held=start_held)
+            if not quiet:
+                show_plan(plan)
+        else:
+            return plan
     await lab.apply(plan, start_held=start_held)
     return plan
 

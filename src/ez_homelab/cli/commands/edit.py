@@ -65,6 +65,8 @@ def remove_command(name: str, lab_folder: Path | None, as_json: bool, yes: bool,
 
 
 async def _carry_out(lab: Homelab, change: Change, *, as_json: bool, yes: bool) -> None:
+    from ez_homelab.cli.commands.apply import carry_out
+
     async with lab.changing(unasked=yes) as held:
         edit, after = change(held)
         plan = await after.plan()
@@ -73,7 +75,7 @@ async def _carry_out(lab: Homelab, change: Change, *, as_json: bool, yes: bool) 
             return
         edit.write()
         if plan:
-            await after.apply(plan)
+            plan = await carry_out(after, plan, yes=yes, quiet=as_json)
     await _tell(after, edit, plan, as_json=as_json)
 
 
