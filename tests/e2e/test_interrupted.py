@@ -97,12 +97,12 @@ def test_of_two_runs_at_once_one_is_told_who_holds_the_lock(lab: RealLab) -> Non
         wait_for(
             "the first run is under way", lambda: lab.server.run(["test", "-e", MARK], check=False).returncode == 0
         )
-        error = lab.document("apply", "--yes", status=1)["error"]
+        error = lab.document("apply", "--yes", "--wait", "0", status=1)["error"]
         assert error["code"] == "locked"
         assert "ez-homelab apply --yes" in error["evidence"]
         assert "root" in error["evidence"]
         assert error["fix"]
-        assert lab.document("down", status=1)["error"]["code"] == "locked"
+        assert lab.document("down", "--wait", "0", status=1)["error"]["code"] == "locked"
         assert lab.document("status", status=1)["apps"], "looking needs no lock"
         lab.server.run(["rm", MARK])
         said, _ = first.communicate(timeout=120)
