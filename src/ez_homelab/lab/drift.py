@@ -1,4 +1,4 @@
-"""What is otherwise than a lab left it, and what a person decides about it; the door to it is the class in this package."""
+"""What is otherwise than a lab left it, and what a person decides about it; its door is the class in this package."""
 
 from __future__ import annotations
 
