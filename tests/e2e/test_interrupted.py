@@ -37,6 +37,8 @@ KILLED_WITH_COMPOSE = f"""if {IS_UP}; then
 fi
 exec {REAL}
 """
+# What a recreation leaves that is cut off between stopping the old container and removing it.
+KILLED_WHEN_STOPPED = f"if {IS_UP}; then /usr/bin/docker stop echo3; kill -KILL $PPID; exit; fi\nexec {REAL}\n"
 KILLED_WHILE_WAITING = f"if {IS_UP}; then {REAL}; kill -KILL $PPID; exit; fi\nexec {REAL}\n"
 KILLED_BETWEEN_FILES = """if [[ " $* " == *" network create "* ]]; then
   parent=$PPID
@@ -138,6 +140,22 @@ def test_an_apply_killed_while_a_container_is_replaced_leaves_no_orphan(lab: Rea
     assert_whole(lab, containers)
     settings = lab.server.docker(["inspect", "--format", "{{.Config.Env}}", "echo3"]).stdout
     assert "SOME_SETTING=other" in settings
+
+
+def test_a_container_that_a_killed_apply_had_stopped_is_not_taken_for_a_persons(lab: RealLab) -> None:
+    containers = lab.containers()
+    lab.write(with_new_app(lab, NEW))
+    lab.ez("apply", "--yes")
+    lab.write(with_new_app(lab, CHANGED))
+    with lab.shim(KILLED_WHEN_STOPPED), started(lab, "apply", "--yes") as run:
+        run.communicate(timeout=120)
+        assert run.returncode in (-9, 137)
+    assert not lab.running("echo3")
+    lab.ez("apply", "--yes")
+    assert_whole(lab, containers)
+    lab.server.docker(["stop", "echo3"])
+    assert lab.document("plan")["held"]
+    assert lab.document("plan")["actions"] == []
 
 
 def test_after_a_power_cut_up_brings_everything_back(lab: RealLab) -> None:

@@ -6,7 +6,7 @@ A run that has no end in the journal was interrupted; the next one finds that ou
 from __future__ import annotations
 
 import sqlite3
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -72,7 +72,7 @@ class Journal:
 
     @contextmanager
     def step(self, run: int, action: str, verb: str) -> Iterator[None]:
-        """An action that lasts as long as the context; an exception is its outcome and goes on.
+        """An action that lasts as long as the context; an error is its outcome and goes on, an interruption is none.
 
         Where it cannot be written down, because the disk became full, the action is done all the same: half a run is
         worse than one that is half written down. `end` then tells it.
@@ -84,7 +84,7 @@ class Journal:
             )
         try:
             yield
-        except BaseException as error:
+        except Exception as error:
             with suppress(CommandError):
                 self._finish(run, action, "failed", str(error))
             raise
@@ -123,6 +123,22 @@ class Journal:
                 cause="the disk is full, the file is damaged, or this user may not write there",
                 fix=f"df -h {self._path}; ls -la {self._path}",
             ) from error
+
+
+def cut_off(path: str) -> dict[str, str]:
+    """Actions that were begun and not ended by runs since the last one that came to an end, and when (ISO 8601, UTC).
+
+    Empty where there is no journal, or none that this user may read.
+    """
+    wanted = (
+        "SELECT action, max(started) FROM steps WHERE outcome IS NULL"
+        " AND run > (SELECT coalesce(max(id), 0) FROM runs WHERE finished IS NOT NULL) GROUP BY action"
+    )
+    try:
+        with closing(sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY)) as database:
+            return dict(database.execute(wanted).fetchall())
+    except sqlite3.Error:
+        return {}
 
 
 def _now() -> str:

@@ -103,11 +103,15 @@ class Homelab(WrittenLab):
 
     async def observe(self) -> dict[str, ObservedServer | Unknown]:
         """One look at every server, all at the same time."""
-        from ez_homelab.observe import look
+        from ez_homelab.apply.cut_off import with_cut_off
+        from ez_homelab.apply.journal import cut_off
+        from ez_homelab.observe import Unknown, look
 
         servers = self.desired.servers
         looks = await asyncio.gather(*(look(self.hosts[name], server) for name, server in servers.items()))
-        return dict(zip(servers, looks, strict=True))
+        begun = cut_off(self.journal_path)
+        known = (found if isinstance(found, Unknown) else with_cut_off(found, begun) for found in looks)
+        return dict(zip(servers, known, strict=True))
 
     async def plan(self, *, start_held: bool = False) -> Plan:
         """What an apply would do now."""
@@ -140,6 +144,16 @@ class Homelab(WrittenLab):
         async with self.locked():
             await surroundings.prepare()
             return await apply.carry_out(approved)
+
+    async def finish_record(self, nothing_due: Plan) -> None:
+        """Write down what an earlier run has reached that was cut off before it could do so itself.
+
+        Nothing is due any more, so the servers are as the lab file says, and no later run would come to tell of it.
+        """
+        with closing(self._journal()) as journal:
+            latest = journal.runs(1)
+        if latest and latest[0].outcome != "done" and not nothing_due.unknown:
+            await self.apply(nothing_due)
 
     @asynccontextmanager
     async def changing(self, *, unasked: bool) -> AsyncIterator[Homelab]:

@@ -6,6 +6,7 @@ JSON shapes: `docker container inspect` and `docker network inspect` (Engine API
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
 from ez_homelab.hosts import Command
@@ -64,6 +65,15 @@ def parse_digests(output: str) -> dict[str, str]:
     rows = ((*row, "") for row in _image_rows(output))
     found = ((name.rpartition(":")[0], image_id, digest) for name, image_id, digest, *_ in rows)
     return {f"{name}@{digest}": image_id for name, image_id, digest in found if ":" in digest and name != "<none>"}
+
+
+def parse_time(text: str) -> datetime | None:
+    """A moment as Docker writes it (RFC 3339, with nanoseconds); None for anything else."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return time if time.tzinfo else None
 
 
 def _image_rows(output: str) -> list[list[str]]:

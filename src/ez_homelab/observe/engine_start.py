@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ez_homelab.hosts import Command
+from ez_homelab.observe.docker import parse_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 ENGINE_NETWORK = "bridge"
 """The network that the engine makes anew at each of its starts."""
 
+THE_ENGINE = "Docker's engine, as it started again after a crash"
+
 ASK_START = Command(("stat", "--format", "%Y", "/run/docker.pid"), changes=False, timeout=20)
 """When the engine that runs was started: seconds since 1970."""
 
@@ -31,26 +34,17 @@ async def with_engine_stops(
     host: Host, containers: tuple[ObservedContainer, ...], networks: Iterable[ObservedNetwork]
 ) -> tuple[ObservedContainer, ...]:
     """The containers, those marked that the engine stopped. Where its start is not known, none is."""
-    ready = next((_time(network.created) for network in networks if network.name == ENGINE_NETWORK), None)
+    ready = next((parse_time(network.created) for network in networks if network.name == ENGINE_NETWORK), None)
     if ready is None or not any(_ended_by(container, ready) for container in containers):
         return containers
     told = (await host.run(ASK_START)).stdout.strip()
     started = datetime.fromtimestamp(int(told), UTC) if told.isdecimal() else ready
     return tuple(
-        replace(one, ended_with_engine=True) if _ended_by(one, ready) and not _ended_by(one, started) else one
+        replace(one, stopped_by=THE_ENGINE) if _ended_by(one, ready) and not _ended_by(one, started) else one
         for one in containers
     )
 
 
 def _ended_by(container: ObservedContainer, moment: datetime) -> bool:
-    finished = _time(container.finished_at)
+    finished = parse_time(container.finished_at)
     return container.state == "exited" and finished is not None and finished < moment
-
-
-def _time(text: str) -> datetime | None:
-    """A time as Docker writes it: RFC 3339, with nanoseconds."""
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return time if time.tzinfo else None

@@ -41,8 +41,8 @@ class ObservedContainer:
     published: tuple[PublishedPort, ...]
     labels: Mapping[str, str]
     finished_at: str = ""
-    ended_with_engine: bool = False
-    """Whether Docker's engine stopped it itself, as it started after a crash (see `observe/engine_start.py`)."""
+    stopped_by: str = ""
+    """Who stopped it, where that was no person: the engine (`observe/engine_start.py`), a run (`apply/cut_off.py`)."""
 
     @property
     def fingerprint(self) -> str | None:
@@ -67,7 +67,7 @@ class ObservedContainer:
         """
         if self.state == "paused":
             return "paused by a person"
-        ended = self.state == "exited" and not self.error and not self.ended_with_engine
+        ended = self.state == "exited" and not self.error and not self.stopped_by
         return "stopped by a person" if ended else ""
 
     @property

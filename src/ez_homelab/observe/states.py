@@ -76,4 +76,6 @@ def container_state(container: ObservedContainer) -> tuple[State, str]:
             return "running", "healthy"
         case "running", _:
             return "running", "no health check"
+    if container.stopped_by:
+        return "failed", f"stopped by {container.stopped_by}"
     return "failed", container.error or f"{container.state}, exit status {container.exit_code}"

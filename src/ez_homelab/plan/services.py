@@ -222,8 +222,8 @@ def _unwell(container: ObservedContainer) -> Need | None:
         # Without its exit status, which Docker forgets at every new try: the same fault has to give the same plan.
         return Need("restart", "crashes at its start")
     match container.state, container.health:
-        case "exited", _ if container.ended_with_engine:
-            return Need("start", "Docker's engine stopped it, as it started again after a crash")
+        case "exited", _ if container.stopped_by:
+            return Need("start", f"stopped by {container.stopped_by}")
         case "created" | "exited", _:
             return Need("start", f"did not start: {container.error}" if container.error else "never started")
         case "dead" | "removing", _:

@@ -11,9 +11,11 @@ from engine_in_memory import ONE_APP, EngineInMemory, LabOnFakeServer, as_named,
 
 from ez_homelab.apply.failures import ApplyFailedError
 from ez_homelab.apply.way_back import GoBackFailedError, WentBackError
+from ez_homelab.cli.commands.apply import plan_and_apply
 from ez_homelab.errors import PlanStaleError
 from ez_homelab.images.editions import BASE_TAG
 from ez_homelab.images.lock import FILE
+from ez_homelab.testing.fake_host import Killed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -267,3 +269,27 @@ async def test_a_way_back_that_fails_is_a_failed_stack(there: LabOnFakeServer) -
     with pytest.raises(GoBackFailedError):
         await there.apply()
     assert history(there)[-1] == (2, "failed", {"core": "done", "wiki": "failed"})
+
+
+async def test_what_a_run_reached_that_was_killed_before_it_was_written_down_is_written_by_the_next(
+    there: LabOnFakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there.write(ONE_APP)
+    await there.apply()
+    there.write(MORE)
+
+    async def killed(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ez_homelab.apply.run.Apply._record", killed)
+        with pytest.raises(Killed):
+            await there.apply()
+    assert [one.number for one in there.lab.history()] == [1]
+    assert not await there.lab.plan()
+    await plan_and_apply(there.lab, yes=True, quiet=True)
+    assert [one.number for one in there.lab.history()] == [2, 1]
+    assert there.runs()[0] == "done"
+    assert len(there.record()[WIKI]) == 1
+    await plan_and_apply(there.lab, yes=True, quiet=True)
+    assert [one.number for one in there.lab.history()] == [2, 1], "an unchanged apply makes none"

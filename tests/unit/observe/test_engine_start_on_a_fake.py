@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from ez_homelab.observe.engine_start import ASK_START, with_engine_stops
+from ez_homelab.observe.engine_start import ASK_START, THE_ENGINE, with_engine_stops
 from ez_homelab.observe.observed import ObservedContainer, ObservedNetwork
 from ez_homelab.plan import make_plan
 from ez_homelab.testing.fake_host import FakeHost
@@ -50,7 +50,7 @@ def test_where_the_start_is_not_known_it_is_left_alone(unknown: dict[str, str]) 
 
 def test_it_is_started_again_without_being_asked_to() -> None:
     desired = desired_of(make_lab())
-    found = observed_as(desired, containers={"dokuwiki": {"state": "exited", "ended_with_engine": True}})
+    found = observed_as(desired, containers={"dokuwiki": {"state": "exited", "stopped_by": THE_ENGINE}})
     plan = make_plan(desired, found)
     assert [(action.name.partition("/")[2], action.verb) for action in plan.actions] == [("dokuwiki", "start")]
     assert plan.held == ()

@@ -69,6 +69,7 @@ async def plan_and_apply(lab: Homelab, *, yes: bool, start_held: bool = False, q
     if not quiet:
         show_plan(plan)
     if not plan:
+        await lab.finish_record(plan)
         return plan
     if not confirm("Do this?", yes=yes):
         click.echo("Nothing was changed.", err=True)
