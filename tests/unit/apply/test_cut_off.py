@@ -11,6 +11,7 @@ import pytest
 from ez_homelab.apply.cut_off import with_cut_off
 from ez_homelab.apply.journal import Journal, cut_off
 from ez_homelab.plan import make_plan
+from ez_homelab.render.desired import FINGERPRINT_LABEL
 from ez_homelab.testing.make_lab import desired_of, make_lab, observed_as
 
 if TYPE_CHECKING:
@@ -39,8 +40,11 @@ def test_what_a_run_had_stopped_is_started_again() -> None:
 
 def test_where_it_was_to_be_made_anew_that_is_done() -> None:
     found = with_cut_off(stopped(), BEGUN)
-    old = tuple(replace(one, image="dokuwiki:0") if one.name == "dokuwiki" else one for one in found.containers)
-    plan = make_plan(DESIRED, {"core": replace(found, containers=old)})
+    wiki = found.container("dokuwiki")
+    assert wiki
+    old = replace(wiki, labels={**wiki.labels, FINGERPRINT_LABEL: "before"})
+    others = (one for one in found.containers if one is not wiki)
+    plan = make_plan(DESIRED, {"core": replace(found, containers=(*others, old))})
     assert [action.verb for action in plan.actions if action.name == WIKI.key] == ["recreate"]
 
 
