@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 import pexpect
 import pytest
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from real_lab import RealLab
 
 NAME = "echo2"
+LOCK_FILE = f"{LAB}/images.lock"
 
 
 @pytest.fixture(autouse=True)
@@ -21,6 +23,18 @@ def without_it(lab: RealLab, echo: RealLab) -> Iterator[None]:
     """Each test starts from the lab with `echo` in it."""
     assert NAME not in lab.text
     yield
+
+
+def locked(lab: RealLab) -> dict[str, Any]:
+    """What images.lock says."""
+    found: dict[str, Any] = json.loads(lab.server.read(LOCK_FILE))
+    return found
+
+
+def without_lock(everything: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Everything but images.lock."""
+    *rest, files = everything
+    return (*rest, {path: digest for path, digest in files.items() if path != LOCK_FILE})
 
 
 def others(lab: RealLab) -> dict[str, tuple[str, str]]:
@@ -42,7 +56,7 @@ def asked(lab: RealLab, *arguments: str, answer: str) -> tuple[int, str]:
 
 
 def test_an_app_is_added_under_its_own_name_and_taken_away_again(lab: RealLab) -> None:
-    before, text, containers = lab.everything(), lab.text, others(lab)
+    before, lock, text, containers = without_lock(lab.everything()), locked(lab), lab.text, others(lab)
     told = lab.ez("add", "echo", "--name", NAME, "--stack", "tools", "--yes").stdout
     assert f"+    - {NAME}:" in told
     assert f"+ network edge-{NAME} create: missing" in " ".join(told.split())
@@ -60,7 +74,9 @@ def test_an_app_is_added_under_its_own_name_and_taken_away_again(lab: RealLab) -
     assert f"-    - {NAME}:" in told
     assert lab.text == text
     assert lab.status_of(f"https://{NAME}.{DOMAIN}/") == "404"
-    assert lab.everything() == before
+    assert without_lock(lab.everything()) == before
+    # Its data would stay, so where its images came from is not forgotten either.
+    assert locked(lab) == {**lock, "sources": {**lock["sources"], NAME: "packages"}}
 
 
 def test_a_stack_of_its_own_comes_and_goes_with_its_folder(lab: RealLab) -> None:
