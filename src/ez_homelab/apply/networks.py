@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ez_homelab.hosts import Host
     from ez_homelab.observe.observed import ObservedNetwork
-    from ez_homelab.render.desired import DesiredNetwork, DesiredServer, DesiredService
+    from ez_homelab.render.desired import DesiredServer, DesiredService
 
 
 async def make_missing(host: Host, server: DesiredServer, services: Sequence[DesiredService]) -> None:
@@ -26,15 +26,15 @@ async def make_missing(host: Host, server: DesiredServer, services: Sequence[Des
     taken = [subnet for network in found for subnet in network.subnets]
     taken += parse_routes((await host.run(LIST_ROUTES)).stdout)
     for network, subnet in zip(missing, free_subnets(taken), strict=False):
-        await make_network(host, network, subnet)
+        await make_network(host, network.name, subnet, internal=network.internal)
 
 
-async def make_network(host: Host, network: DesiredNetwork, subnet: str) -> None:
+async def make_network(host: Host, name: str, subnet: str, *, internal: bool) -> None:
     """Make one network. Raises `CommandError`."""
-    internal = ("--internal",) if network.internal else ()
-    options = ("--driver", "bridge", "--subnet", subnet, *internal, "--label", f"{MANAGED_LABEL}=true")
-    order = Command(("docker", "network", "create", *options, network.name))
-    await run_checked(host, order, what=f"cannot create the network {network.name}")
+    closed = ("--internal",) if internal else ()
+    options = ("--driver", "bridge", "--subnet", subnet, *closed, "--label", f"{MANAGED_LABEL}=true")
+    order = Command(("docker", "network", "create", *options, name))
+    await run_checked(host, order, what=f"cannot create the network {name}")
 
 
 async def join_neighbours(host: Host, server: DesiredServer, names: Collection[str]) -> None:

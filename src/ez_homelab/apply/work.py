@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ez_homelab.apply import containers, files
 from ez_homelab.apply.copies import copy_volume
+from ez_homelab.apply.networks import make_network
 from ez_homelab.hosts import Command, run_checked
 from ez_homelab.observe.look import AUTHORITY_CERTIFICATE
 from ez_homelab.render.desired import MANAGED_LABEL, STACKS_FOLDER, STATE_FOLDER, stack_folder
@@ -99,13 +100,12 @@ class ServerWork:
         )  # fmt: skip
 
     async def _network(self, action: Action, _say: Callable[[str], None]) -> None:
-        options: tuple[str, ...] = ("rm",)
         if action.verb == "create":
-            internal = ("--internal",) if action.settings["internal"] == "yes" else ()
-            labels = ("--label", f"{MANAGED_LABEL}=true")
-            options = ("create", "--driver", "bridge", "--subnet", action.settings["subnet"], *internal, *labels)
-        order = Command(("docker", "network", *options, action.name))
-        await run_checked(self.host, order, what=f"cannot {action.verb} the network {action.name}")
+            subnet, internal = action.settings["subnet"], action.settings["internal"] == "yes"
+            await make_network(self.host, action.name, subnet, internal=internal)
+            return
+        order = Command(("docker", "network", "rm", action.name))
+        await run_checked(self.host, order, what=f"cannot remove the network {action.name}")
 
     async def _volume(self, action: Action, _say: Callable[[str], None]) -> None:
         """Make the volume, copy it, or only hand its folder to the app; what lies in the folder is never touched."""

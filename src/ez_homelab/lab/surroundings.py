@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from ez_homelab.apply.work import ServerWork
     from ez_homelab.generations.document import Recorded
-    from ez_homelab.generations.index import Generations, StackOutcome
+    from ez_homelab.generations.index import StackOutcome
     from ez_homelab.images.lock import LockedImage
     from ez_homelab.lab import Homelab
     from ez_homelab.observe import ObservedServer, Unknown
@@ -39,8 +39,13 @@ class LabSurroundings:
 
     async def prepare(self) -> None:
         """Find out what runs now. The lab's lock is held."""
-        await self.recover()
-        self._numbers = {stack: number for stack, (number, _) in (await self.bases()).items()}
+        from ez_homelab.generations.index import running
+
+        # Who has held the lock since before the plan has recovered then, and nobody else has run since.
+        if not self._lab.holds_lock:
+            await self.recover()
+        with closing(self._lab.generations()) as index:
+            self._numbers = running(index.all())
 
     @property
     def works(self) -> Mapping[str, ServerWork]:
@@ -79,7 +84,7 @@ class LabSurroundings:
         from ez_homelab.generations.index import running
         from ez_homelab.generations.keep import load
 
-        with self._index() as index:
+        with closing(self._lab.generations()) as index:
             numbers = running(index.all())
             loaded = {number: await load(index, number, self._lab.hosts) for number in {*numbers.values()}}
         return {stack: (number, loaded[number]) for stack, number in numbers.items()}
@@ -88,13 +93,12 @@ class LabSurroundings:
         """Finish what a run has left that was cut off. Raises `WentBackError`, `GoBackFailedError`."""
         from ez_homelab.apply.pending import read_pending
         from ez_homelab.apply.way_back import finish_pending, start_stopped
-        from ez_homelab.generations.keep import load
 
         errors = []
         for name, host in self._lab.hosts.items():
             for pending in await read_pending(host):
-                with self._index() as index, self._lab.progress.step(f"finish taking {pending.stack} back") as say:
-                    recorded = await load(index, pending.base, self._lab.hosts)
+                with self._lab.progress.step(f"finish taking {pending.stack} back") as say:
+                    recorded = await self._lab.generation(pending.base)
                     errors.append(await finish_pending(host, pending, recorded.desired.servers[name], say))
             for container in await start_stopped(host):
                 with self._lab.progress.step(f"start {container}, which a run that was cut off had stopped"):
@@ -114,7 +118,7 @@ class LabSurroundings:
         if whole:
             lab.settle_secrets()
         lab.save_lock()
-        with self._index() as index:
+        with closing(self._lab.generations()) as index:
             await record(
                 lab.hosts, index, lab.desired, lab.own_files(), {}, who=lab.who, command=lab.command,
                 why=lab.why or _causes(plan), plan=plan.hash, outcome="done" if whole else _worst(outcomes),
@@ -128,14 +132,6 @@ class LabSurroundings:
                 await prune_copies(host, latest)
                 copied |= {*latest}
             await prune(index, lab.hosts, KEEP_GENERATIONS, pinned=copied)
-
-    @contextmanager
-    def _index(self) -> Iterator[Generations]:
-        index = self._lab.generations()
-        try:
-            yield index
-        finally:
-            index.close()
 
 
 def _causes(plan: Plan) -> str:
