@@ -45,7 +45,7 @@ def add_app(text: str, app: str, stack: str, name: str | None = None) -> str:
     expected = tuple(
         replace(present, apps=(*present.apps, instance)) if present.name == stack else present for present in stacks
     )
-    return _proven(_Text(text).add(instance, stack), before, expected, f"add `{instance.name}` to stack `{stack}`")
+    return _proven(_LabText(text).add(instance, stack), before, expected, f"add `{instance.name}` to stack `{stack}`")
 
 
 def remove_app(text: str, name: str) -> str:
@@ -63,7 +63,7 @@ def remove_app(text: str, name: str) -> str:
     without = (replace(stack, apps=tuple(app for app in stack.apps if app.name != name)) for stack in stacks)
     emptied = next(stack.name for stack in stacks if any(app.name == name for app in stack.apps))
     expected = tuple(stack for stack in without if stack.apps or stack.name != emptied)
-    return _proven(_Text(text).remove(name), before, expected, f"remove `{name}`")
+    return _proven(_LabText(text).remove(name), before, expected, f"remove `{name}`")
 
 
 def _read(text: str) -> Source:
@@ -85,7 +85,7 @@ def _proven(text: str | None, before: Source, expected: tuple[Stack, ...], task:
 
 
 @dataclass(frozen=True, slots=True)
-class _Pair:
+class Pair:
     """A key and its value in a mapping; for an item of a list the key is the item itself."""
 
     name: str
@@ -93,8 +93,8 @@ class _Pair:
     value: Any
 
 
-class _Text:
-    """A lab file's text with its nodes, cut at the positions that these report."""
+class YamlText:
+    """A YAML text with its nodes, cut at the positions that these report."""
 
     def __init__(self, text: str) -> None:
         self.bom = "\ufeff" if text.startswith("\ufeff") else ""
@@ -103,49 +103,36 @@ class _Text:
         self.lines = self.text.splitlines(keepends=True)
         self.root = YAML(pure=True).compose(self.text)
 
-    def add(self, instance: AppInstance, stack: str) -> str | None:
-        """The text with the app in it; None where the way it is written is not known here."""
-        stacks = _value(self.root, "stacks")
-        if stacks is None:
-            return self._insert(
-                self.root,
-                ["", "stacks:", *("  " + line for line in _stack_lines(instance, stack, 2))],
-                f"stacks: {{{stack}: {_flow_list(instance)}}}",
-            )
-        found = _value(stacks.value, stack)
-        if found is None:
-            step, dash = _indentation(stacks)
-            indent = stacks.key.start_mark.column + step
-            block = [" " * indent + line for line in _stack_lines(instance, stack, dash)]
-            return self._insert_below(stacks, block, f"{stack}: {_flow_list(instance)}")
-        apps = found if _is_list(found.value) or _is_scalar(found.value) else _value(found.value, "apps")
-        if apps is None:
-            return None
-        return self._add_to_apps(apps, instance)
-
-    def _add_to_apps(self, apps: _Pair, instance: AppInstance) -> str | None:
-        node = apps.value
-        if _is_list(node) or _is_scalar(node):
-            column = apps.key.start_mark.column + 2 if _is_scalar(node) else node.start_mark.column
-            block = [" " * column + line for line in _item_lines(instance)]
-            return self._insert_below(apps, block, _flow_item(instance))
-        block = [" " * node.start_mark.column + f"{instance.name}: {_flow_settings(instance)}"]
-        return self._insert_below(apps, block, f"{instance.name}: {_flow_settings(instance)}")
-
-    def _insert_below(self, pair: _Pair, block: list[str], flow: str) -> str | None:
-        if _is_scalar(pair.value):
+    def insert_below(self, pair: Pair, block: list[str], flow: str) -> str | None:
+        """The text with a member more in the pair's value, which may be empty; None as in `insert`."""
+        if is_scalar(pair.value):
             return self._insert_lines(pair.key.end_mark.line, block) if not pair.value.value else None
-        return self._insert(pair.value, block, flow)
+        return self.insert(pair.value, block, flow)
 
-    def _insert(self, node: Any, block: list[str], flow: str) -> str | None:
-        """The text with a member more at the end of the node: as lines, or as `flow` between brackets."""
+    def insert(self, node: Any, block: list[str], flow: str) -> str | None:
+        """The text with a member more at the end of the node: as lines, or as `flow` between brackets.
+
+        None where the node holds no members.
+        """
         if not isinstance(node, nodes.CollectionNode):
             return None
         if not node.flow_style:
             return self._insert_lines(self._last_line(node), block)
-        members = _members(node)
-        at = self._offset(members[-1].value.end_mark) if members else self._offset(node.start_mark) + 1
-        return self.bom + self.text[:at] + (", " if members else "") + flow + self.text[at:]
+        inside = members(node)
+        at = self._offset(inside[-1].value.end_mark) if inside else self._offset(node.start_mark) + 1
+        return self.bom + self.text[:at] + (", " if inside else "") + flow + self.text[at:]
+
+    def cut(self, holder: Any, gone: Pair) -> str:
+        """The text without that member of the node; comments on lines of their own stay."""
+        if holder.flow_style:
+            return self._cut_flow(holder, gone)
+        first, last = gone.key.start_mark.line, self._last_line(gone.value)
+        kept = [line for line in self.lines[first : last + 1] if _is_comment(line)]
+        return self.bom + "".join([*self.lines[:first], *kept, *self.lines[last + 1 :]])
+
+    def replace(self, node: Any, text: str) -> str:
+        """The text with other words in place of a value on one line."""
+        return self.bom + self.text[: self._offset(node.start_mark)] + text + self.text[self._offset(node.end_mark) :]
 
     def _insert_lines(self, after: int, block: list[str]) -> str:
         lines = list(self.lines)
@@ -160,41 +147,20 @@ class _Text:
         lines[after + 1 : after + 1] = [line + self.newline for line in block]
         return self.bom + "".join(lines)
 
-    def remove(self, name: str) -> str | None:
-        """The text without the app, and without its stack where that holds nothing else."""
-        stacks = _value(self.root, "stacks")
-        if stacks is None:
-            return None
-        for stack in _members(stacks.value):
-            apps = stack if _is_list(stack.value) else _value(stack.value, "apps")
-            members = _members(apps.value) if apps else []
-            for member in members:
-                if apps and member.name == name:
-                    holder, gone = (apps.value, member) if len(members) > 1 else (stacks.value, stack)
-                    return self._cut(holder, gone)
-        return None
-
-    def _cut(self, holder: Any, gone: _Pair) -> str:
-        if holder.flow_style:
-            return self._cut_flow(holder, gone)
-        first, last = gone.key.start_mark.line, self._last_line(gone.value)
-        kept = [line for line in self.lines[first : last + 1] if _is_comment(line)]
-        return self.bom + "".join([*self.lines[:first], *kept, *self.lines[last + 1 :]])
-
-    def _cut_flow(self, holder: Any, gone: _Pair) -> str:
-        members = _members(holder)
-        index = next(number for number, member in enumerate(members) if member.key is gone.key)
+    def _cut_flow(self, holder: Any, gone: Pair) -> str:
+        inside = members(holder)
+        index = next(number for number, member in enumerate(inside) if member.key is gone.key)
         start, end = self._offset(gone.key.start_mark), self._offset(gone.value.end_mark)
         if index > 0:
-            start = self._offset(members[index - 1].value.end_mark)
-        elif len(members) > 1:
-            end = self._offset(members[1].key.start_mark)
+            start = self._offset(inside[index - 1].value.end_mark)
+        elif len(inside) > 1:
+            end = self._offset(inside[1].key.start_mark)
         return self.bom + self.text[:start] + self.text[end:]
 
     def _last_line(self, node: Any) -> int:
         """The line (from 0) on which the node's own text ends, without comments and blank lines after it."""
         if isinstance(node, nodes.CollectionNode) and not node.flow_style and node.value:
-            return self._last_line(_members(node)[-1].value)
+            return self._last_line(members(node)[-1].value)
         line: int = node.end_mark.line
         if node.end_mark.column == 0 and line > node.start_mark.line:
             line -= 1
@@ -206,38 +172,88 @@ class _Text:
         return sum(map(len, self.lines[: mark.line])) + int(mark.column)
 
 
+class _LabText(YamlText):
+    """A lab file's text."""
+
+    def add(self, instance: AppInstance, stack: str) -> str | None:
+        """The text with the app in it; None where the way it is written is not known here."""
+        stacks = member(self.root, "stacks")
+        if stacks is None:
+            return self.insert(
+                self.root,
+                ["", "stacks:", *("  " + line for line in _stack_lines(instance, stack, 2))],
+                f"stacks: {{{stack}: {_flow_list(instance)}}}",
+            )
+        found = member(stacks.value, stack)
+        if found is None:
+            step, dash = _indentation(stacks)
+            indent = stacks.key.start_mark.column + step
+            block = [" " * indent + line for line in _stack_lines(instance, stack, dash)]
+            return self.insert_below(stacks, block, f"{stack}: {_flow_list(instance)}")
+        apps = found if is_list(found.value) or is_scalar(found.value) else member(found.value, "apps")
+        if apps is None:
+            return None
+        return self._add_to_apps(apps, instance)
+
+    def _add_to_apps(self, apps: Pair, instance: AppInstance) -> str | None:
+        node = apps.value
+        if is_list(node) or is_scalar(node):
+            column = apps.key.start_mark.column + 2 if is_scalar(node) else node.start_mark.column
+            block = [" " * column + line for line in _item_lines(instance)]
+            return self.insert_below(apps, block, _flow_item(instance))
+        block = [" " * node.start_mark.column + f"{instance.name}: {_flow_settings(instance)}"]
+        return self.insert_below(apps, block, f"{instance.name}: {_flow_settings(instance)}")
+
+    def remove(self, name: str) -> str | None:
+        """The text without the app, and without its stack where that holds nothing else."""
+        stacks = member(self.root, "stacks")
+        if stacks is None:
+            return None
+        for stack in members(stacks.value):
+            apps = stack if is_list(stack.value) else member(stack.value, "apps")
+            inside = members(apps.value) if apps else []
+            for one in inside:
+                if apps and one.name == name:
+                    holder, gone = (apps.value, one) if len(inside) > 1 else (stacks.value, stack)
+                    return self.cut(holder, gone)
+        return None
+
+
 def _is_comment(line: str) -> bool:
     return line.lstrip().startswith("#")
 
 
-def _members(node: Any) -> list[_Pair]:
+def members(node: Any) -> list[Pair]:
     """What a mapping or a list holds. An item that is a mapping with one name goes by that name."""
     if isinstance(node, nodes.MappingNode):
-        return [_Pair(key.value, key, value) for key, value in node.value]
+        return [Pair(key.value, key, value) for key, value in node.value]
     if not isinstance(node, nodes.SequenceNode):
         return []
     named = (item.value[0][0] if isinstance(item, nodes.MappingNode) and item.value else item for item in node.value)
-    return [_Pair(str(key.value), item, item) for key, item in zip(named, node.value, strict=True)]
+    return [Pair(str(key.value), item, item) for key, item in zip(named, node.value, strict=True)]
 
 
-def _value(node: Any, name: str) -> _Pair | None:
-    pairs = _members(node) if isinstance(node, nodes.MappingNode) else []
+def member(node: Any, name: str) -> Pair | None:
+    """What the mapping holds under the name."""
+    pairs = members(node) if isinstance(node, nodes.MappingNode) else []
     return next((pair for pair in pairs if pair.name == name), None)
 
 
-def _is_list(node: Any) -> bool:
+def is_list(node: Any) -> bool:
+    """Whether it is a list, in either style."""
     return isinstance(node, nodes.SequenceNode)
 
 
-def _is_scalar(node: Any) -> bool:
+def is_scalar(node: Any) -> bool:
+    """Whether it is a single value, or nothing."""
     return isinstance(node, nodes.ScalarNode)
 
 
-def _indentation(stacks: _Pair) -> tuple[int, int]:
+def _indentation(stacks: Pair) -> tuple[int, int]:
     """How far this file indents a stack below `stacks:`, and the dash of an app below its stack."""
-    step = stacks.value.start_mark.column - stacks.key.start_mark.column if not _is_scalar(stacks.value) else 2
-    for stack in _members(stacks.value):
-        if _is_list(stack.value) and not stack.value.flow_style:
+    step = stacks.value.start_mark.column - stacks.key.start_mark.column if not is_scalar(stacks.value) else 2
+    for stack in members(stacks.value):
+        if is_list(stack.value) and not stack.value.flow_style:
             return step, stack.value.start_mark.column - stack.key.start_mark.column
     return step, 2
 
