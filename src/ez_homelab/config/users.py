@@ -167,7 +167,8 @@ def users_from_text(text: bytes | str) -> dict[str, Person]:
     reader = Reader(parse_yaml(text, USERS_FILE))
     document = reader.document
     values = reader.group(USERS, document.data, ()) if document.readable else {}
-    if document.readable and not (isinstance(document.data, dict) and "version" in document.data):
+    written = document.data or {}
+    if document.readable and isinstance(written, dict) and "version" not in written:
         reader.fault((), "`version` is missing", "add `version: 1`")
     entries = values.get("users") or []
     for entry in entries:
