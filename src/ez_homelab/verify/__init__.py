@@ -10,6 +10,7 @@ from ez_homelab.verify.proof import Check, Proof, failed
 from ez_homelab.verify.routes import prove_route
 from ez_homelab.verify.server import (
     prove_certificate,
+    prove_edges,
     prove_listening,
     prove_no_docker_api,
     prove_routers,
@@ -48,16 +49,23 @@ async def _verify_server(
     if isinstance(found, Unknown):
         return [failed(name, "can be looked at", found.reason)]
     from ez_homelab.observe.look import AUTHORITY_CERTIFICATE
+    from ez_homelab.sso.engine import PORTAL
     from ez_homelab.verify.dial import dialer
+    from ez_homelab.verify.visitors import visitors
 
     routes = [route for route in desired.routes if route.server == name]
-    checks = [prove_certificate(found), *prove_listening(desired.servers[name], found)]
+    checks = [
+        prove_certificate(found),
+        *prove_listening(desired.servers[name], found),
+        prove_edges(routes, found),
+    ]
     authority = await host.read(AUTHORITY_CERTIFICATE)
     if authority is None:
         return [*checks, failed("lab", "certificate authority", "there is none yet: run `ez-homelab apply`")]
-    async with dialer(address, authority) as dial:
+    portal = f"{PORTAL}.{desired.domain}"
+    async with dialer(address, authority) as dial, visitors(host, routes) as signed_in:
         answers = await asyncio.gather(
-            *(prove_route(route, dial, address) for route in routes),
+            *(prove_route(route, dial, address, portal, signed_in) for route in routes),
             prove_undeclared_name(desired.domain, dial),
             prove_routers(host, routes),
             prove_no_docker_api(host),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import httpx
@@ -16,6 +17,7 @@ TIMEOUT = 15.0
 """Seconds for one answer."""
 
 
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 ENTRYPOINTS = {"http": 80, "https": 443}
 """The port that answers a scheme."""
 
@@ -42,14 +44,17 @@ class Dialer:
         self._address = address
         self._ports = ports
 
-    async def get(self, url: str) -> Answer:
-        """The answer to a GET of the URL; redirects not followed, the certificate checked against the authority."""
+    async def get(self, url: str, *, headers: Mapping[str, str] = NO_HEADERS, target: str = "") -> Answer:
+        """The answer to a GET of the URL; redirects not followed, the certificate checked against the authority.
+
+        `target` is sent as it stands in place of the URL's path and query, for paths that a library would tidy up.
+        """
         wanted = httpx.URL(url)
         request = self._client.build_request(
             "GET",
             wanted.copy_with(host=self._address, port=self._ports[wanted.scheme]),
-            headers={"Host": wanted.netloc.decode(), "Accept": "text/html,*/*"},
-            extensions={"sni_hostname": wanted.host},
+            headers={"Host": wanted.netloc.decode(), "Accept": "text/html,*/*", **headers},
+            extensions={"sni_hostname": wanted.host} | ({"target": target.encode("ascii")} if target else {}),
         )
         try:
             response = await self._client.send(request)

@@ -7,18 +7,22 @@ import socket
 from typing import TYPE_CHECKING
 
 from ez_homelab.verify.proof import Check, judged, passed
+from ez_homelab.verify.sign_on import prove_sign_on
 
 if TYPE_CHECKING:
     from ez_homelab.route import Route
     from ez_homelab.verify.dial import Dialer
+    from ez_homelab.verify.sign_on import Visitors
 
 
-async def prove_route(route: Route, dialer: Dialer, address: str) -> list[Check]:
-    """Every claim about one route."""
-    name, answer, redirect = await asyncio.gather(
-        prove_name(route, address), _prove_answer(route, dialer), _prove_redirect(route, dialer)
+async def prove_route(route: Route, dialer: Dialer, address: str, portal: str, visitors: Visitors | str) -> list[Check]:
+    """Every claim about one route. What an app answers behind sign-on is among the claims of sign-on."""
+    name, sign_on, redirect = await asyncio.gather(
+        prove_name(route, address),
+        prove_sign_on(route, dialer, portal, visitors),
+        _prove_redirect(route, dialer),
     )
-    return [name, answer, redirect]
+    return [name, *sign_on, redirect]
 
 
 async def prove_name(route: Route, address: str) -> Check:
@@ -33,14 +37,6 @@ async def prove_name(route: Route, address: str) -> Check:
         return judged(route.name, "name", False, f"{route.host} does not resolve: {error.strerror}")
     addresses = sorted({str(end[4][0]) for end in found})
     return judged(route.name, "name", address in addresses, f"{route.host} is {', '.join(addresses)}")
-
-
-async def _prove_answer(route: Route, dialer: Dialer) -> Check:
-    answer = await dialer.get(f"https://{route.host}{route.expectation.path}")
-    wanted = " or ".join(map(str, route.expectation.statuses))
-    holds = answer.status in route.expectation.statuses
-    evidence = f"{answer} at {route.expectation.path}"
-    return judged(route.name, "answer over HTTPS", holds, evidence if holds else f"{evidence}, expected {wanted}")
 
 
 async def _prove_redirect(route: Route, dialer: Dialer) -> Check:

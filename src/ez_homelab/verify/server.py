@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ez_homelab.hosts import Command
 from ez_homelab.observe.listeners import parse_listeners
+from ez_homelab.render.core import TRAEFIK
 from ez_homelab.tls.certificate import CertificateFacts
 from ez_homelab.verify.proof import Check, failed, judged, passed
 
@@ -62,6 +63,19 @@ def prove_listening(server: DesiredServer, found: ObservedServer) -> Iterator[Ch
         if container.published and not container.fingerprint:
             ports = ", ".join(map(str, container.published))
             yield Check("lab", claim, "note", f"{container.name}, not of this lab, publishes {ports}")
+
+
+def prove_edges(routes: Iterable[Route], found: ObservedServer) -> Check:
+    """That no neighbour shares the network between Traefik and an app: there it could say who is signed in."""
+    known = {route.edge_network: {TRAEFIK, route.target.container} for route in routes}
+    strangers = sorted(
+        f"{container.name} is on {network}"
+        for container in found.containers
+        for network in container.networks
+        if network in known and container.name not in known[network]
+    )
+    evidence = "; ".join(strangers) or f"{len(known)} networks, each with one app and Traefik"
+    return judged("lab", "nobody between Traefik and an app", not strangers, evidence)
 
 
 async def prove_no_docker_api(host: Host) -> list[Check]:

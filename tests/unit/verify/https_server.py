@@ -14,15 +14,22 @@ from ez_homelab.tls.authority import Authority, create_authority
 from ez_homelab.tls.certificate import CertificateSpec, issue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from email.message import Message
     from pathlib import Path
+
+Answered = int | tuple[int, str]
 
 
 @dataclass
 class Site:
-    """What the two servers answer, by name and path; a value is a status, or a status and where it leads."""
+    """What the two servers answer, by name and path; a value is a status, or a status and where it leads.
 
-    answers: dict[tuple[str, str], int | tuple[int, str]] = field(default_factory=dict)
+    `guard` is asked first, with the name, the path and the headers; None leaves it to `answers`.
+    """
+
+    answers: dict[tuple[str, str], Answered] = field(default_factory=dict)
+    guard: Callable[[str, str, Message], Answered | None] | None = None
     redirect: bool = True
     asked: list[tuple[str, str]] = field(default_factory=list)
     ports: dict[str, int] = field(default_factory=dict)
@@ -54,10 +61,12 @@ def running(site: Site, folder: Path, authority: Authority | None = None, *names
 
 def _server(site: Site, *, secure: bool) -> ThreadingHTTPServer:
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
         def do_GET(self) -> None:
             host = self.headers["Host"]
             site.asked.append((host, self.path))
-            answer = site.answers.get((host, self.path), 404) if secure else _redirect(site, host)
+            answer = _answer(site, host, self.path, self.headers) if secure else _redirect(site, host)
             status, location = answer if isinstance(answer, tuple) else (answer, "")
             self.send_response(status)
             if location:
@@ -77,5 +86,10 @@ def _server(site: Site, *, secure: bool) -> ThreadingHTTPServer:
     return Quiet(("127.0.0.1", 0), Handler)
 
 
-def _redirect(site: Site, host: str) -> int | tuple[int, str]:
+def _answer(site: Site, host: str, path: str, headers: Message) -> Answered:
+    guarded = site.guard(host, path, headers) if site.guard else None
+    return site.answers.get((host, path), 404) if guarded is None else guarded
+
+
+def _redirect(site: Site, host: str) -> Answered:
     return (301, f"https://{host}/") if site.redirect else 200

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from https_server import Site, running
 
-from ez_homelab.route import ContainerTarget, Expectation, Route
+from ez_homelab.route import ContainerTarget, Expectation, Route, SignOn
 from ez_homelab.tls.authority import create_authority
 from ez_homelab.verify.dial import Answer, dialer
 from ez_homelab.verify.routes import prove_name, prove_route
@@ -23,26 +23,31 @@ if TYPE_CHECKING:
 
 AUTHORITY = create_authority("lab.localhost", datetime.now(UTC))
 HOST = "wiki.lab.localhost"
-ROUTE = Route("wiki", "Wiki", HOST, "core", "wiki", ContainerTarget("wiki", 80), Expectation("/health", (200, 204)))
+ROUTE = Route(
+    *("wiki", "Wiki", HOST, "core", "wiki", ContainerTarget("wiki", 80), Expectation("/health", (200, 204))),
+    sign_on=SignOn("bypass"),
+)
+PORTAL = "auth.lab.localhost"
 
 
 async def proven(site: Site, *, trusting: bytes = AUTHORITY.certificate_pem, route: Route = ROUTE) -> dict[str, Check]:
     async with dialer("127.0.0.1", trusting, site.ports) as dial:
-        return {check.claim: check for check in await prove_route(route, dial, "127.0.0.1")}
+        rows = await prove_route(route, dial, "127.0.0.1", PORTAL, "nobody is asked to sign in")
+        return {check.claim: check for check in rows}
 
 
 def states(checks: dict[str, Check]) -> dict[str, str]:
     return {claim: check.state for claim, check in checks.items()}
 
 
-ALL_WELL = {"name": "passed", "answer over HTTPS": "passed", "plain HTTP redirects": "passed"}
+ALL_WELL = dict.fromkeys(("name", "answer over HTTPS", "forged names change nothing", "plain HTTP redirects"), "passed")
 
 
 async def test_a_route_that_is_well(tmp_path: Path) -> None:
     with running(Site({(HOST, "/health"): 204}), tmp_path, AUTHORITY) as site:
         checks = await proven(site)
         assert states(checks) == ALL_WELL
-        assert sorted(site.asked) == [(HOST, "/"), (HOST, "/health")]
+        assert sorted(site.asked) == [*[(HOST, "/")] * 3, (HOST, "/health")]
     assert checks["answer over HTTPS"].evidence == "204 at /health"
     assert checks["plain HTTP redirects"].evidence == f"301 -> https://{HOST}/"
 
@@ -88,7 +93,8 @@ async def test_nobody_there() -> None:
         closed.bind(("127.0.0.1", 0))
         site = Site(ports=dict.fromkeys(("http", "https"), closed.getsockname()[1]))
         checks = await proven(site)
-    assert states(checks) == ALL_WELL | {"answer over HTTPS": "failed", "plain HTTP redirects": "failed"}
+    asked = ("answer over HTTPS", "forged names change nothing", "plain HTTP redirects")
+    assert states(checks) == ALL_WELL | dict.fromkeys(asked, "failed")
     assert checks["plain HTTP redirects"].evidence.startswith("no answer: ")
 
 
