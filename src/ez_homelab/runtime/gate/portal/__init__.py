@@ -1,0 +1,1 @@
+"""The portal: the pages on which people sign in and look after their account."""

@@ -1,0 +1,183 @@
+"""One request to the portal, with what every handler asks of it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from . import cookies, csrf
+from .redirects import host_of, safe_target, with_target
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..accounts import Accounts, Session
+    from ..settings import Person, Policy, Settings
+    from .pages import Pages
+    from .passkeys import Ceremonies
+    from .refusals import Answer
+
+# A name is kept with the session and shown to its owner; browsers' own are below 300 characters.
+LONGEST_AGENT = 300
+
+
+@dataclass(frozen=True)
+class Portal:
+    """What all requests share."""
+
+    accounts: Accounts
+    settings: Settings
+    pages: Pages
+    ceremonies: Ceremonies
+
+
+class Visit:
+    """One request: who asks, from where, on the way to what; and the answers that only differ in their content."""
+
+    def __init__(self, portal: Portal, request: web.Request) -> None:
+        self.portal = portal
+        self.request = request
+        self.form: Mapping[str, str] = {}
+        self.sent: Mapping[str, Any] = {}
+        known = [value for value in cookies.named(self._cookies, csrf.COOKIE) if csrf.is_browser(value)]
+        self.is_new_browser = not known
+        self.browser = known[0] if known else csrf.new_browser()
+
+    @property
+    def accounts(self) -> Accounts:
+        """The people and their sessions."""
+        return self.portal.accounts
+
+    @property
+    def policy(self) -> Policy:
+        """The lab's policy as it is now."""
+        return self.portal.settings.policy
+
+    @property
+    def origin(self) -> str:
+        """The portal's own origin."""
+        return f"https://{self.policy.portal}"
+
+    @cached_property
+    def address(self) -> str:
+        """Who asks, by what Traefik says: the last entry is its own, those before are the client's invention."""
+        said = self.request.headers.getall("X-Forwarded-For", [])
+        last = said[-1].rpartition(",")[2].strip() if said else ""
+        return last or self.request.remote or ""
+
+    @property
+    def agent(self) -> str:
+        """The browser's name for itself, cut to LONGEST_AGENT and freed of what cannot be printed."""
+        said = self.request.headers.get("User-Agent", "")[:LONGEST_AGENT]
+        return "".join(letter for letter in said if letter.isprintable())
+
+    @cached_property
+    def signed_in(self) -> tuple[str, Session] | None:
+        """Token and session of the first session cookie that is good; None without one."""
+        for token in cookies.named(self._cookies, cookies.SESSION):
+            session = self.accounts.session_of(token)
+            if session is not None and self.accounts.person(session.user) is not None:
+                return token, session
+        return None
+
+    @property
+    def session(self) -> Session:
+        """The session; the person is sent to sign in where there is none."""
+        return self._required()[1]
+
+    @property
+    def token(self) -> str:
+        """The session's token; the person is sent to sign in where there is none."""
+        return self._required()[0]
+
+    @property
+    def person(self) -> Person:
+        """Who is signed in; the person is sent to sign in where nobody is."""
+        person = self.accounts.person(self.session.user)
+        if person is None:
+            raise web.HTTPSeeOther("/")
+        return person
+
+    @cached_property
+    def target(self) -> str | None:
+        """Where the person wants to go (`rd`), if that is an address of the lab."""
+        return safe_target(self._said("rd"), self.policy.domain)
+
+    @cached_property
+    def method(self) -> str | None:
+        """How it was asked for (`rm`): letters only."""
+        said = self._said("rm") or ""
+        return said.upper() if said.isascii() and said.isalpha() and len(said) <= 16 else None
+
+    @property
+    def going_to(self) -> str | None:
+        """The title of the app behind the target, or its host."""
+        if self.target is None or host_of(self.target) == self.policy.portal:
+            return None
+        host = host_of(self.target)
+        return self.policy.route(host).title or host
+
+    def here(self, path: str) -> str:
+        """Return a portal path that keeps the target."""
+        return with_target(path, self.target, self.method)
+
+    def page(self, template: str, status: int = 200, *, refusal: Answer | None = None, **context: Any) -> web.Response:
+        """Return a page of the portal; with a refusal its status, text and headers."""
+        session = self.signed_in[1] if self.signed_in else None
+        shared = {
+            "lab": self.policy.title,
+            "domain": self.policy.domain,
+            "portal": self.policy.portal,
+            "session": session,
+            "csrf": csrf.issue(self.browser),
+            "target": self.target,
+            "method": self.method,
+            "going_to": self.going_to,
+            "width": "narrow",
+            "error": refusal.text if refusal else None,
+            "notice": None,
+        }
+        text = self.portal.pages.render(template, {**shared, **context})
+        response = web.Response(text=text, status=refusal.status if refusal else status, content_type="text/html")
+        response.headers.update(refusal.headers if refusal else {})
+        if self.is_new_browser:
+            cookies.set_browser(response, self.browser)
+        return response
+
+    def message(
+        self, heading: str, text: str, *, status: int = 200, links: tuple[tuple[str, str], ...] = ()
+    ) -> web.Response:
+        """Return a page that only says something. From status 400 on it is told as an error."""
+        told: dict[str, Any] = {"heading": heading, "text": text, "links": links}
+        return self.page("message.html", status, error=text if status >= 400 else None, **told)
+
+    def go(self, location: str) -> web.Response:
+        """Lead the browser on. 303: whatever was sent, it fetches the next page."""
+        return web.Response(status=303, headers={"Location": location})
+
+    def take(self, token: str, session: Session) -> None:
+        """From here on in this request, this is the session."""
+        self.__dict__["signed_in"] = (token, session)
+
+    def keep(self, response: web.Response) -> web.Response:
+        """Hand the browser the session that this request took."""
+        cookies.set_session(response, self.policy.domain, self.token, self.session, time.time())
+        return response
+
+    @property
+    def _cookies(self) -> str:
+        return "; ".join(self.request.headers.getall("Cookie", []))
+
+    def _said(self, name: str) -> str | None:
+        found = self.form.get(name) or self.sent.get(name) or self.request.query.get(name)
+        return found if isinstance(found, str) else None
+
+    def _required(self) -> tuple[str, Session]:
+        if self.signed_in is None:
+            page = self.origin + self.request.path if self.request.method == "GET" else f"{self.origin}/account"
+            raise web.HTTPSeeOther(with_target("/", self.target or page, self.method))
+        return self.signed_in
