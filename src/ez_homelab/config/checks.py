@@ -43,6 +43,7 @@ def check(sources: list[Source], app_ids: Collection[str] | None) -> None:
     _check_stacks(sources)
     _check_apps(sources, app_ids)
     _check_subdomains(sources)
+    _check_policies(sources)
 
 
 def _check_required(sources: list[Source]) -> None:
@@ -142,3 +143,14 @@ def _check_subdomains(sources: list[Source]) -> None:
         elif (other := first.setdefault(subdomain, instance.name)) != instance.name:
             at = (*instance.path, "subdomain")
             source.reader.fault(at, f"sub-domain `{subdomain}` belongs to app `{other}` already", "choose another one")
+
+
+def _check_policies(sources: list[Source]) -> None:
+    for source, instance in _instances(sources):
+        policy = instance.value.get("policy")
+        if policy in ("bypass", "deny"):
+            whom = "everybody" if policy == "bypass" else "nobody"
+            for key in ("groups", "bypass"):
+                if instance.value.get(key):
+                    message = f"`policy: {policy}` stands for {whom}, so `{key}` means nothing"
+                    source.reader.fault((*instance.path, key), message, "keep one of the two")

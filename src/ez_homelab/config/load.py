@@ -13,6 +13,7 @@ from ez_homelab.config.model import (
     Limits,
     Paths,
     Server,
+    SignOnSettings,
     Stack,
     User,
 )
@@ -22,7 +23,7 @@ from ez_homelab.errors import Fault, LabFileError
 from ez_homelab.yaml_text import MAX_BYTES, parse_yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
     from pathlib import Path
 
 LAB_FILE = "homelab.yaml"
@@ -140,6 +141,7 @@ def _build(sources: list[Source]) -> Lab:
         user=User(**values.get("user", {})),
         paths=_paths(values.get("paths", {})),
         images=Images(**values.get("images", {})),
+        sign_on=_sign_on(values.get("sign_on", {})),
         servers=servers or (Server(),),
         stacks=build_stacks(sources),
     )
@@ -155,6 +157,10 @@ def _paths(values: dict[str, str]) -> Paths:
     return Paths(f"{data}/media", f"{data}/downloads", data) if data else Paths(**values)
 
 
+def _sign_on(values: dict[str, Any]) -> SignOnSettings:
+    return SignOnSettings(**values | ({"lan": tuple(values["lan"])} if "lan" in values else {}))
+
+
 def _stack(entry: Entry) -> Stack:
     apps = tuple(_instance(app) for app in entry.value.get("apps", ()))
     return Stack(entry.name, entry.value.get("server", CORE), apps)
@@ -166,6 +172,14 @@ def _instance(entry: Entry) -> AppInstance:
         name=entry.name,
         app=values.get("app", entry.name),
         subdomain=values.get("subdomain"),
-        environment={variable.name: variable.value for variable in values.get("environment", ())},
+        environment=_mapping(values.get("environment", ())),
         limits=Limits(**values.get("limits", {})),
+        access=values.get("access"),
+        policy=values.get("policy"),
+        groups=tuple(values["groups"]) if "groups" in values else None,
+        bypass=_mapping(values["bypass"]) if "bypass" in values else None,
     )
+
+
+def _mapping(entries: Iterable[Entry]) -> dict[str, str]:
+    return {entry.name: entry.value for entry in entries}

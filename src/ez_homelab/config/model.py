@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ez_homelab.route import Access, Policy
+
 CORE = "core"
 """The one server that answers for the domain, and the stack on it that this tool fills (Traefik and its parts)."""
 
@@ -20,6 +22,14 @@ MIRROR = "mirror"
 """The app and the stack of the lab's own image registry, which labs have that build their images."""
 
 ImageSource = Literal["registry", "packages"]
+
+SignOnEngine = Literal["builtin", "authelia"]
+
+LAN = (
+    *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8"),
+    *("fc00::/7", "fe80::/10", "::1/128"),
+)
+"""The networks that nobody on the internet is in: RFC 1918, RFC 4193, link-local and loopback addresses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +62,14 @@ class Images:
 
 
 @dataclass(frozen=True, slots=True)
+class SignOnSettings:
+    """Which program asks for the password, and which networks count as the lab's own (CIDR, normalised)."""
+
+    engine: SignOnEngine = "builtin"
+    lan: tuple[str, ...] = LAN
+
+
+@dataclass(frozen=True, slots=True)
 class Server:
     """A machine that runs stacks. `address` is the IPv4 address its entrypoints bind."""
 
@@ -72,7 +90,7 @@ class Limits:
 class AppInstance:
     """One app of the catalog as it runs in this lab. `name` is unique in the lab; `app` is the catalog's id.
 
-    `subdomain` is None where the lab does not say: the app's own default applies.
+    What is None the lab does not say: the app's own applies. `bypass` maps the paths that are open to why they are.
     """
 
     name: str
@@ -80,6 +98,10 @@ class AppInstance:
     subdomain: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     limits: Limits = Limits()
+    access: Access | None = None
+    policy: Policy | None = None
+    groups: tuple[str, ...] | None = None
+    bypass: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +122,7 @@ class Lab:
     user: User = User()
     paths: Paths = Paths()
     images: Images = Images()
+    sign_on: SignOnSettings = SignOnSettings()
     servers: tuple[Server, ...] = (Server(),)
     stacks: tuple[Stack, ...] = ()
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ez_homelab.config import rules
-from ez_homelab.config.model import CORE, Images, Lab, Paths, Server, User
+from ez_homelab.config.model import CORE, Images, Lab, Paths, Server, SignOnSettings, User
+from ez_homelab.route import bypass_path_complaint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -175,13 +176,39 @@ SERVER = Group(
     (
         Option(
             "address",
-            Text(r"^127\.", rules.address),
-            "IPv4 address that ports 80 and 443 are bound to. Only a loopback address as long as there is no sign-on.",
+            Text("^[0-9]", rules.address),
+            "The server's own IPv4 address that ports 80 and 443 are bound to: its address in the home network where "
+            "other machines are to reach the apps. Never `0.0.0.0`.",
             Server().address,
-            "127.0.0.1",
+            "192.168.1.10",
         ),
     ),
     "server",
+)
+
+SIGN_ON = Group(
+    (
+        Option(
+            "engine",
+            Choice(
+                {
+                    "builtin": "the gate that comes with EZ-Homelab: one small container, nothing else needed",
+                    "authelia": "Authelia, which is an OpenID Connect provider too",
+                }
+            ),
+            "Which program asks for the password in front of every app.",
+            SignOnSettings().engine,
+            "builtin",
+        ),
+        Option(
+            "lan",
+            Listed(Text("^[0-9a-fA-F:]", rules.network, clean=rules.normalised_network)),
+            "The networks that are the lab's own, as `ADDRESS/PREFIX`: apps with `access: lan` answer there alone.",
+            example=["192.168.1.0/24"],
+            otherwise="every private, link-local and loopback network",
+        ),
+    ),
+    "sign_on",
 )
 
 LIMITS = Group(
@@ -226,6 +253,51 @@ APP = Group(
             example={"LOG_LEVEL": "debug"},
         ),
         Option("limits", LIMITS, "Bounds that replace the app's own."),
+        Option(
+            "policy",
+            Choice(
+                {
+                    "bypass": "everybody, without sign-on",
+                    "one_factor": "whoever signed in",
+                    "two_factor": "whoever signed in and showed a second factor",
+                    "deny": "nobody",
+                }
+            ),
+            "Who may open it.",
+            example="two_factor",
+            otherwise="the app's own, which is `one_factor` unless its catalog folder says otherwise",
+        ),
+        Option(
+            "groups",
+            Listed(_NAME),
+            "Only who is in one of these groups may open it; an empty list stands for whoever may sign in.",
+            example=["family"],
+            otherwise="the app's own",
+        ),
+        Option(
+            "access",
+            Choice(
+                {
+                    "public": "from everywhere that reaches the server",
+                    "lan": "from the networks of `sign_on.lan` alone",
+                }
+            ),
+            "From where it may be opened.",
+            example="lan",
+            otherwise="the app's own",
+        ),
+        Option(
+            "bypass",
+            Named(
+                Text("^/", bypass_path_complaint),
+                Text("", rules.reason),
+                "path",
+            ),
+            "Paths that are answered without sign-on, each with the reason; with `/` at its end a path stands for "
+            "everything below it. Instead of the app's own; `{}` for none.",
+            example={"/api/hooks/": "a service on the web calls it with a key of its own"},
+            otherwise="the app's own",
+        ),
     ),
     "app",
 )
@@ -264,6 +336,7 @@ LAB = Group(
         Option("user", USER, "Whom apps run as, where their image takes it."),
         Option("paths", PATHS, "Where large data lies. The folders must exist."),
         Option("images", IMAGES, "Where programs come from."),
+        Option("sign_on", SIGN_ON, "The sign-on that stands in front of every app."),
         Option(
             "servers",
             Named(Text(f"^{CORE}$", rules.server_name), SERVER, "server"),

@@ -134,7 +134,9 @@ class Reader:
         self.fault(path, f"{self._label(path)} should be {wanted}, not {describe(value)}", suggestion)
         return None
 
-    def _named(self, kind: Named, value: Any, path: Path) -> list[Entry]:
+    def _named(self, kind: Named, value: Any, path: Path) -> list[Entry] | None:
+        if value is None:
+            return None
         entries = []
         for key, item in (self.expect(dict, value, path) or {}).items():
             entry = self._entry(kind.key, kind.value, key, item, (*path, key))
@@ -151,7 +153,9 @@ class Reader:
         usable = complaint is None or isinstance(value_kind, Stack)
         return Entry(key, path, value) if usable and value is not None else None
 
-    def _listed(self, kind: Listed, value: Any, path: Path) -> list[Any]:
+    def _listed(self, kind: Listed, value: Any, path: Path) -> list[Any] | None:
+        if value is None:
+            return None
         items = self.expect(list, value, path) or []
         return [self.read(kind.item, item, (*path, index)) for index, item in enumerate(items)]
 

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from ez_homelab.yaml_text import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+
+    from ez_homelab.config.model import SignOnEngine
 
 Complaint = tuple[str, str]
 """What is wrong, and what to do instead (may be empty)."""
@@ -22,7 +24,13 @@ LOCAL_SUFFIXES = ("localhost", "home.arpa", "internal", "lan", "test", "home")
 
 RESERVED_SUBDOMAINS = ("auth", "core", "traefik")
 CORE_APPS = ("docker-socket-proxy", "traefik")
-OWN_STACKS = {**dict.fromkeys(CORE_APPS, "core"), "mirror": "mirror"}
+"""What every server has in front of its apps."""
+SIGN_ON_APPS: Mapping[SignOnEngine, tuple[str, ...]] = {"builtin": ("gate",), "authelia": ("authelia",)}
+"""The apps that each engine of sign-on needs on the core server; the first answers at the portal's name."""
+OWN_STACKS = {
+    **dict.fromkeys((*CORE_APPS, *(app for apps in SIGN_ON_APPS.values() for app in apps)), "core"),
+    "mirror": "mirror",
+}
 """Apps that labs have without naming them, and the stacks in which they are."""
 SYSTEM_FOLDERS = (
     *("/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/opt/stacks", "/proc", "/root", "/run", "/sbin", "/sys"),
@@ -40,6 +48,7 @@ _SECRET_NAME = re.compile(
     "PASSWORD|PASSWD|PASSPHRASE|PASSCODE|TOKEN|SECRET|CREDENTIAL|(API|PRIVATE|ACCESS|ENCRYPTION|SIGNING)_?KEY"
 )
 _CREDENTIALS_IN_URL = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
+_THIS_NETWORK = ipaddress.ip_network("0.0.0.0/8")
 _MEMORY = re.compile("([1-9][0-9]{0,6})([KMG])")
 _UNITS = {"K": 2**10, "M": 2**20, "G": 2**30}
 
@@ -92,22 +101,53 @@ def domain(text: str) -> Complaint | None:
         instead = f"lab.{suffix}" if text in LOCAL_SUFFIXES else suffix
         return f"domain `{text}` has no name of its own in front", f"write `{instead}`"
     if not text.endswith(tuple(f".{suffix}" for suffix in LOCAL_SUFFIXES)):
-        reason = "public certificates and sign-on come with a later version"
+        reason = "public certificates come with a later version"
         return f"domain `{text}` is a public name: {reason}", "use a local one such as `lab.localhost`"
     return None
 
 
 def address(text: str) -> Complaint | None:
-    """An IPv4 loopback address."""
-    suggestion = "write `127.0.0.1`, or leave `address` out"
+    """One IPv4 address that a server can have."""
+    suggestion = "write the server's own address, such as `192.168.1.10`; `ip -4 address` shows it"
     try:
         value = ipaddress.ip_address(text)
     except ValueError:
         return f"`{shown(text)}` is no IP address", suggestion
-    if value.version == 4 and value.is_loopback:
+    if value.version == 6:
+        # Measured with Docker's userland proxy: through [::] the bridge's gateway is what apps see.
+        reason = "through IPv6 Docker hides where a request comes from, which sign-on has to know"
+        return f"address `{shown(text)}` is refused: {reason}", suggestion
+    if value.is_unspecified:
+        reason = "it stands for every network the server is in, also for those that it joins later"
+        return f"address `{text}` is refused: {reason}", suggestion
+    if value.is_multicast or value.is_reserved or value in _THIS_NETWORK:
+        return f"address `{text}` is none that a server can have", suggestion
+    return None
+
+
+def network(text: str) -> Complaint | None:
+    """A network in CIDR notation, or one address; not all addresses that there are."""
+    try:
+        value = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return f"`{shown(text)}` is no network", "write one such as `192.168.1.0/24`"
+    if value.prefixlen == 0:
+        return f"network `{text}` is every address that there is", "say `access: public` for an app that may be reached"
+    if "/" in text and str(value.network_address) != text.partition("/")[0].lower():
+        return f"`{text}` is an address in a network", f"write `{value}`"
+    return None
+
+
+def normalised_network(text: str) -> str:
+    """The network as everybody writes it: one address has its prefix too."""
+    return str(ipaddress.ip_network(text))
+
+
+def reason(text: str) -> Complaint | None:
+    """One printable line that says something."""
+    if text.strip() and len(text) <= 200 and text.isprintable():
         return None
-    reason = "there is no sign-on yet, so a lab answers on this machine only"
-    return f"address `{shown(text)}` is refused: {reason}", suggestion
+    return "the reason is not one line of printable text of at most 200 characters", "say what needs the path"
 
 
 def server_name(text: str) -> Complaint | None:

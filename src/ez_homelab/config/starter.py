@@ -38,6 +38,10 @@ images:
   # Where programs come from: `registry` (pulled) or `packages` (built here from Debian, PyPI and npm packages).
   source: {source}
 
+sign_on:
+  # What asks for the password in front of every app: `builtin` (the gate that comes with EZ-Homelab) or `authelia`.
+  engine: builtin
+
 # Apps by stack. The apps of a stack share one Compose project: /opt/stacks/<stack>/compose.yaml.
 # `ez-homelab add APP` and `ez-homelab remove APP` edit this list for you and keep your comments.
 stacks:
@@ -56,6 +60,8 @@ stacks:
     #     limits:
     #       memory: 512M
     #       cpus: 1.5
+    #     policy: two_factor      # who may open it; whoever signed in where nothing says otherwise
+    #     groups: [family]
 """
 
 _GITIGNORE = """\

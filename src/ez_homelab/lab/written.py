@@ -62,11 +62,9 @@ class WrittenLab:
     @cached_property
     def editions(self) -> Mapping[str, Mapping[str, PackageEdition]]:
         """The package editions that the lab's apps run as, by app and service; empty where images are pulled."""
-        from ez_homelab.config.rules import OWN_STACKS
-
         if self.lab.images.source == "registry":
             return {}
-        wanted = dict.fromkeys([*OWN_STACKS, *(instance.app for instance in self.lab.instances)])
+        wanted = dict.fromkeys(instance.app.id for instance in self._unfilled_instances)
         return {app: self._editions_of(app) for app in wanted}
 
     @property
@@ -116,10 +114,16 @@ class WrittenLab:
     @property
     def instances(self) -> tuple[Instance, ...]:
         """Every app as it stands in the lab, without what only its rendering needs."""
+        if "store" not in self.__dict__:
+            return self._unfilled_instances
+        values = self._secret_values()
+        return tuple(replace(one, secrets=values.get(one.name, {})) for one in self._unfilled_instances)
+
+    @cached_property
+    def _unfilled_instances(self) -> tuple[Instance, ...]:
         from ez_homelab.render import NOTHING_GIVEN, make_instances
 
-        given = replace(NOTHING_GIVEN, secrets=self._secret_values()) if "store" in self.__dict__ else NOTHING_GIVEN
-        return tuple(make_instances(self.lab, self.catalog.app, given))
+        return tuple(make_instances(self.lab, self.catalog.app, NOTHING_GIVEN))
 
     @property
     def rotations(self) -> Mapping[str, DueRotation]:
@@ -134,7 +138,7 @@ class WrittenLab:
     @property
     def has_secrets(self) -> bool:
         """Whether an app of the lab is given one."""
-        return any(self.catalog.app(instance.app).manifest.secrets for instance in self.lab.instances)
+        return any(instance.app.manifest.secrets for instance in self._unfilled_instances)
 
     def settle_images(self, found: Mapping[str, LockedImage]) -> None:
         """Settle which images these names mean, and render anew with that."""
