@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from ez_homelab.catalog.app_tests import AppTests
     from ez_homelab.catalog.compose_fragment import ComposeFragment
     from ez_homelab.catalog.manifest import Manifest
+
+RUNTIME = Path(__file__).parents[1] / "runtime"
+"""Where the programs lie that run inside containers, a folder for each."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,12 @@ class App:
     def main_service(self) -> str:
         """The service of compose.yaml that stands for the app: what answers browsers, else metrics, else the first."""
         return main_service(self.manifest, self.compose)
+
+    @property
+    def runtime_folder(self) -> Path | None:
+        """The program of EZ-Homelab's own that runs in the app's main service, None where there is none."""
+        edition = self.manifest.edition
+        return RUNTIME / edition.runtime if edition and edition.runtime else None
 
 
 def main_service(manifest: Manifest, compose: ComposeFragment) -> str:

@@ -12,13 +12,15 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from ez_homelab.catalog.base import FORMS, AppId, Bytes, EnvName, FilePath, Model, Seconds, one_or_many
+from ez_homelab.catalog.base import FORMS, AppId, Bytes, EnvName, Model, Seconds, one_or_many
 
 IMAGE = (
     r"^([a-z0-9][a-z0-9.-]*(:[0-9]{1,5})?/)?[a-z0-9]+([._/-]+[a-z0-9]+)*"  # registry and name
     r":[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$"  # tag
 )
 USER = r"^([0-9]{1,9}(:[0-9]{1,9})?|\$\{PUID\}:\$\{PGID\})$"
+TMPFS = r"^/[^\s:,]{1,200}(:(uid|gid|mode)=[0-9]{1,9}(,(uid|gid|mode)=[0-9]{1,9}){0,2})?$"
+FORMS[TMPFS] = "a path such as /tmp, or one with its owner: /run/app:uid=1000,gid=1000,mode=0700"
 FORMS[IMAGE] = "an image with a tag: NAME:TAG"
 FORMS[USER] = "a numeric user or uid:gid, or ${PUID}:${PGID}"
 
@@ -166,13 +168,18 @@ class ComposeService(Model):
     command: Command | None = None
     entrypoint: Command | None = None
     read_only: bool = False
-    tmpfs: Annotated[tuple[FilePath, ...], BeforeValidator(one_or_many)] = ()
+    tmpfs: Annotated[tuple[Annotated[str, StringConstraints(pattern=TMPFS)], ...], BeforeValidator(one_or_many)] = ()
     shm_size: Bytes | None = None
     pid: Literal["host"] | None = None
     security_opt: tuple[str, ...] = ()
     init: bool = False
     stop_grace_period: Seconds | None = None
     devices: tuple[str, ...] = ()
+
+    @property
+    def memory_folders(self) -> tuple[str, ...]:
+        """The paths of its folders in memory, without whose they are."""
+        return tuple(folder.partition(":")[0] for folder in self.tmpfs)
 
     @property
     def tag(self) -> str:

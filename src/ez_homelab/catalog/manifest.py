@@ -72,11 +72,13 @@ class ServiceEdition(Model):
 class Edition(Model):
     """The package edition: the version it carries where it is not the app's, and where it can be built.
 
-    The app's main service is built from `image/`; `services` names the versions of all its others.
+    The app's main service is built from `image/`; `services` names the versions of all its others. `runtime` is the
+    program of EZ-Homelab's own that runs in it: its files are in the build context too, below `runtime/<runtime>/`.
     """
 
     image_version: Text | None = None
     services: dict[AppId, ServiceEdition] = Field(default_factory=dict)
+    runtime: AppId | None = None
     architectures: Annotated[tuple[Architecture, ...], Field(min_length=1)]
     notes: Text | None = None
 

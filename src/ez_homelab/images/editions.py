@@ -9,6 +9,7 @@ import tarfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ez_homelab.catalog.build_context import context_paths
 from ez_homelab.errors import CatalogError, Fault
 from ez_homelab.images.recipe import BASE_TAG, RECIPE_HASH
 
@@ -34,8 +35,8 @@ class PackageEdition:
     files: Mapping[str, bytes]
 
 
-def load_edition(app_id: str, version: str, image_folder: Path) -> PackageEdition:
-    """Read the edition in an app's `image/` folder.
+def load_edition(app_id: str, version: str, image_folder: Path, runtime: Path | None = None) -> PackageEdition:
+    """Read the edition in an app's `image/` folder, with the program of EZ-Homelab's own in the folder `runtime`.
 
     The tag is `ez-homelab/<app_id>:<version>-<12 hex digits>`; the digits depend on every file of the context and on
     the recipe of the base and on nothing else. `version` is the program's version in the edition, which may be another
@@ -46,7 +47,7 @@ def load_edition(app_id: str, version: str, image_folder: Path) -> PackageEditio
     """
     if not _APP_ID.fullmatch(app_id) or not _VERSION.fullmatch(version):
         raise _fault(image_folder, f"{app_id!r} in version {version!r} cannot stand in an image's name")
-    files = _read_context(image_folder)
+    files = _read_context(image_folder, runtime)
     return PackageEdition(app_id, version, f"ez-homelab/{app_id}:{version}-{_context_hash(files)[:12]}", files)
 
 
@@ -56,12 +57,12 @@ def load_editions(app: App) -> dict[str, PackageEdition]:
     found = {}
     for service in app.compose.services:
         version = edition.image_version or app.manifest.version if edition else ""
-        name, folder = app.id, app.folder / "image"
+        name, folder, runtime = app.id, app.folder / "image", app.runtime_folder
         if service != main:
             named = edition.services.get(service) if edition else None
-            name, folder = f"{app.id}-{service}", app.folder / "images" / service
+            name, folder, runtime = f"{app.id}-{service}", app.folder / "images" / service, None
             version = named.image_version if named else ""
-        found[service] = load_edition(name, version, folder)
+        found[service] = load_edition(name, version, folder, runtime)
     return found
 
 
@@ -77,13 +78,13 @@ def context_tar(edition: PackageEdition) -> bytes:
     return buffer.getvalue()
 
 
-def _read_context(folder: Path) -> dict[str, bytes]:
+def _read_context(folder: Path, runtime: Path | None) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
-    for path in sorted(folder.rglob("*")):
+    for name, path in context_paths(folder, runtime):
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
             raise _fault(path, "not a plain file; a link could bring any file of the server into an image")
         if path.is_file():
-            files[path.relative_to(folder).as_posix()] = path.read_bytes()
+            files[name] = path.read_bytes()
     if "Dockerfile" not in files:
         raise _fault(folder, "no Dockerfile in this folder")
     return files

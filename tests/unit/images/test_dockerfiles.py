@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
 
 import ez_homelab
+from ez_homelab.catalog.loader import Catalog
 from ez_homelab.images.editions import load_edition
 
+CHECKOUT = Path(__file__).parents[3]
 APPS = Path(ez_homelab.__file__).parent / "catalog" / "apps"
 FOLDERS = sorted([*APPS.glob("*/image"), *APPS.glob("*/images/*")])
 PROGRAMS = "wget|curl|traefik|mosquitto_sub|mariadb"
@@ -104,8 +107,12 @@ def test_copies_only_what_is_there_and_all_of_it(folder: Path) -> None:
         if line.startswith("COPY ") and "--from=" not in line
         for word in line.split()[1:-1]
     }
-    edition = load_edition(app_folder(folder).name, "1", folder)
-    assert copied == set(edition.files) - {"Dockerfile"}
+    app = Catalog.shipped().app(app_folder(folder).name)
+    runtime = app.runtime_folder if folder.name == "image" else None
+    edition = load_edition(app.id, "1", folder, runtime)
+    programs = {f"runtime/{runtime.name}"} & copied if runtime else set[str]()
+    files = {name for name in edition.files if not name.startswith(tuple(f"{program}/" for program in programs))}
+    assert copied == {*files, *programs} - {"Dockerfile"}
 
 
 def test_pinned_packages_have_hashes() -> None:
@@ -115,3 +122,35 @@ def test_pinned_packages_have_hashes() -> None:
         entries = re.split(r"(?m)^(?=[a-z])", path.read_text().lower())[1:]
         assert entries
         assert all("==" in entry and "--hash=sha256:" in entry for entry in entries)
+
+
+def test_the_gate_has_the_libraries_that_its_tests_ran_with() -> None:
+    locked = {package["name"]: package for package in tomllib.loads((CHECKOUT / "uv.lock").read_text())["package"]}
+    runtime = [item["name"] for item in locked["ez-homelab"]["optional-dependencies"]["runtime"]]
+    needed, waiting = set[str](), list(runtime)
+    while waiting:
+        name = waiting.pop()
+        if name not in needed:
+            needed.add(name)
+            waiting += [item["name"] for item in locked[name].get("dependencies", ())]
+    pinned = dict(re.findall(r"(?m)^([a-z0-9-]+)==(\S+)", (APPS / "gate/image/requirements.txt").read_text()))
+    assert pinned.keys() <= needed
+    assert {*runtime} <= pinned.keys()
+    assert pinned == {name: locked[name]["version"] for name in pinned}
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_the_gates_libraries_have_wheels_for_each_processor(machine: str) -> None:
+    """For Debian 12's Python 3.11, or for every Python and processor."""
+    locked = {package["name"]: package for package in tomllib.loads((CHECKOUT / "uv.lock").read_text())["package"]}
+    text = (APPS / "gate/image/requirements.txt").read_text()
+    fits = re.compile(rf"-(cp311-cp311|cp3[0-9]+-abi3)-manylinux\S*_{machine}\.whl$|-none-any\.whl$")
+    for name in re.findall(r"(?m)^([a-z0-9-]+)==", text):
+        wheels = [wheel for wheel in locked[name]["wheels"] if fits.search(wheel["url"])]
+        assert any(f"--hash={wheel['hash']}" in text for wheel in wheels), name
+
+
+def test_the_gate_is_of_this_version() -> None:
+    app = Catalog.shipped().app("gate")
+    assert app.manifest.version == ez_homelab.__version__
+    assert app.compose.services["gate"].tag == ez_homelab.__version__

@@ -91,3 +91,32 @@ def test_a_folder_without_dockerfile_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CatalogError) as caught:
         tag(tmp_path)
     assert "no Dockerfile" in caught.value.evidence
+
+
+def make_program(folder: Path) -> Path:
+    program = folder / "runtime" / "gate"
+    for name, text in {"__main__.py": "print()", "portal/page.html": "<p>", "__pycache__/x.pyc": "compiled"}.items():
+        (program / name).parent.mkdir(parents=True, exist_ok=True)
+        (program / name).write_text(text)
+    return program
+
+
+def test_a_program_of_ours_is_in_the_context_without_what_python_compiled(tmp_path: Path) -> None:
+    edition = load_edition("app", "1.2", make_folder(tmp_path / "image"), make_program(tmp_path))
+    assert {*edition.files} - {*FILES} == {"runtime/gate/__main__.py", "runtime/gate/portal/page.html"}
+
+
+def test_a_changed_program_is_another_tag(tmp_path: Path) -> None:
+    folder, program = make_folder(tmp_path / "image"), make_program(tmp_path)
+    before = load_edition("app", "1.2", folder, program).tag
+    (program / "__pycache__" / "y.pyc").write_text("compiled anew")
+    assert load_edition("app", "1.2", folder, program).tag == before
+    (program / "portal" / "page.html").write_text("<h1>")
+    assert load_edition("app", "1.2", folder, program).tag != before
+
+
+def test_a_link_in_a_program_is_refused(tmp_path: Path) -> None:
+    program = make_program(tmp_path)
+    (program / "portal" / "shadow").symlink_to("/etc/shadow")
+    with pytest.raises(CatalogError):
+        load_edition("app", "1.2", make_folder(tmp_path / "image"), program)

@@ -11,6 +11,8 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from ez_homelab.catalog.build_context import context_paths
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -60,13 +62,17 @@ def _json_list(after_bracket: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Dockerfile:
-    """A service's edition. `file` is the Dockerfile's name relative to the app's folder, `folder` its build context."""
+    """A service's edition. `file` is the Dockerfile's name relative to the app's folder, `folder` its build context.
+
+    `runtime` is the folder of the program of EZ-Homelab's own that is in the context too, below `runtime/`.
+    """
 
     service: str
     file: str
     folder: Path
     text: str
     instructions: tuple[Instruction, ...]
+    runtime: Path | None = None
 
     def of(self, name: str) -> list[Instruction]:
         """The instructions of that name."""
@@ -80,8 +86,8 @@ class Dockerfile:
     def context(self) -> dict[str, Path]:
         """The files of the build context by their relative names."""
         return {
-            path.relative_to(self.folder).as_posix(): path
-            for path in sorted(self.folder.rglob("*"))
+            name: path
+            for name, path in context_paths(self.folder, self.runtime)
             if path.is_file() and not path.is_symlink()
         }
 
@@ -91,7 +97,8 @@ def dockerfiles(app: App) -> Iterator[Dockerfile]:
     for service, folder in app.image_folders.items():
         text = read(folder / "Dockerfile")
         name = (folder / "Dockerfile").relative_to(app.folder).as_posix()
-        yield Dockerfile(service, name, folder, text, tuple(_instructions(text)))
+        runtime = app.runtime_folder if service == app.main_service else None
+        yield Dockerfile(service, name, folder, text, tuple(_instructions(text)), runtime)
 
 
 def read(path: Path) -> str:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 def _find(app: App) -> Iterator[Breach]:
     if app.manifest.edition and app.main_service not in app.image_folders:
         yield Breach(SERVICE, ("edition",), "there is no image/Dockerfile", "add it, or remove `edition`")
+    if app.runtime_folder and not app.runtime_folder.is_dir():
+        message = f"EZ-Homelab has no program `{app.runtime_folder.name}` for containers"
+        yield Breach(SERVICE, ("edition", "runtime"), message, "remove it")
     if app.image_folders and not app.manifest.edition:
         message = "image/Dockerfile is there, but `edition` is missing"
         yield Breach(SERVICE, (), message, "say what the package edition carries")

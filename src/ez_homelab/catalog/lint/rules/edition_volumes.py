@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def _find(app: App) -> Iterator[Breach]:
     for dockerfile in dockerfiles(app):
         service = app.compose.services[dockerfile.service]
-        mounted = {mount.target for mount in service.volumes} | set(service.tmpfs)
+        mounted = {mount.target for mount in service.volumes} | set(service.memory_folders)
         for item in dockerfile.last_stage():
             for path in item.arguments() if item.name == "VOLUME" else ():
                 if path.rstrip("/") not in mounted:
