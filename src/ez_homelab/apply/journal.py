@@ -30,6 +30,9 @@ CREATE TABLE IF NOT EXISTS steps (
     run INTEGER NOT NULL REFERENCES runs, action TEXT NOT NULL, verb TEXT NOT NULL, started TEXT NOT NULL,
     finished TEXT, outcome TEXT, detail TEXT NOT NULL DEFAULT '', PRIMARY KEY (run, action)
 );
+CREATE TABLE IF NOT EXISTS notes (
+    id INTEGER PRIMARY KEY, at TEXT NOT NULL, who TEXT NOT NULL, command TEXT NOT NULL, what TEXT NOT NULL
+);
 """
 
 
@@ -44,6 +47,16 @@ class Run:
     command: str
     plan: str
     outcome: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that was asked for and is no run, such as a link to sign in; `at` in UTC, ISO 8601."""
+
+    at: str
+    who: str
+    command: str
+    what: str
 
 
 class Journal:
@@ -97,6 +110,18 @@ class Journal:
             "SELECT id, started, finished, who, command, plan, outcome FROM runs ORDER BY id DESC LIMIT ?", (limit,)
         )
         return [Run(*row) for row in rows]
+
+    def note(self, *, who: str, command: str, what: str) -> None:
+        """Write down who asked for what. No run begins or ends with it."""
+        self._do(
+            "INSERT INTO notes (at, who, command, what) VALUES (?, ?, ?, ?)",
+            (_now(), who, clean(command), clean(what)),
+        )
+
+    def notes(self, limit: int = 50) -> list[Note]:
+        """The latest notes, newest first."""
+        rows = self._do("SELECT at, who, command, what FROM notes ORDER BY id DESC LIMIT ?", (limit,))
+        return [Note(*row) for row in rows]
 
     def close(self) -> None:
         """Give the file back."""

@@ -17,7 +17,7 @@ from ez_homelab.errors import LabFileError, UsageError
 from ez_homelab.yaml_text import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ez_homelab.config.people import Person
 
@@ -79,6 +79,34 @@ def find_user(people: Mapping[str, Person], user: str) -> Person:
         return people[user]
     known = f"it has: {', '.join(people)}" if people else "ez-homelab users add NAME"
     raise UsageError(f"there is no user `{shown(user)}` in {USERS_FILE}", fix=rules.did_you_mean(user, people) or known)
+
+
+def with_groups(person: Person, changes: Sequence[str]) -> Person:
+    """The person in other groups: `+a` and `-b` change one each, or one list `a,b` says all of them.
+
+    Raises `UsageError` where the two are mixed, or the person is to leave a group without being in it.
+    """
+    signed = [change for change in changes if change[:1] in ("+", "-")]
+    if len(signed) < len(changes) != 1:
+        raise UsageError("groups are either one list or changes", fix="write `a,b`, or `+a -b`")
+    if not signed:
+        listed = (name.strip() for name in changes[0].split(","))
+        return replace(person, groups=tuple(dict.fromkeys(name for name in listed if name)))
+    groups = list(person.groups)
+    for change in signed:
+        group = change[1:]
+        if change[0] == "-":
+            _leave(groups, group)
+        elif group not in groups:
+            groups.append(group)
+    return replace(person, groups=tuple(groups))
+
+
+def _leave(groups: list[str], group: str) -> None:
+    if group not in groups:
+        known = f"the groups are: {', '.join(groups)}" if groups else "there is no group to leave"
+        raise UsageError(f"not in the group `{shown(group)}`", fix=rules.did_you_mean(group, groups) or known)
+    groups.remove(group)
 
 
 def _require_possible(user: str, person: Person) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ez_homelab.config.load import LAB_FILE
 from ez_homelab.config.starter import starter_lab
+from ez_homelab.config.users import FIRST_ADMIN, USERS_FILE, starter_users
 from ez_homelab.errors import UsageError
 from ez_homelab.hosts.local_files import told_as_command_error, write_file
 
@@ -61,9 +62,12 @@ def write_all(edits: Iterable[Edit]) -> None:
         edit.write()
 
 
-def init_lab(folder: Path, domain: str, images: ImageSource) -> tuple[Path, ...]:
-    """Write a commented starter lab; returns the files. Raises `UsageError` where a lab is there already."""
-    files = starter_lab(domain, images)
+def init_lab(folder: Path, domain: str, images: ImageSource, admin: str = FIRST_ADMIN) -> tuple[Path, ...]:
+    """Write a commented starter lab with its first admin; returns the files.
+
+    Raises `UsageError` where a lab is there already, or a name cannot be used.
+    """
+    files = starter_lab(domain, images) | {USERS_FILE: starter_users(admin)}
     if (folder / LAB_FILE).exists():
         raise UsageError(
             f"there is a lab in {folder} already", fix=f"edit {folder / LAB_FILE}, or choose another --lab"

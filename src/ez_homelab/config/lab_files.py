@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ez_homelab.config.files import Edit, read_text
 from ez_homelab.config.load import LAB_FILE, included_files, load_lab
 from ez_homelab.config.overrides import FOLDER
+from ez_homelab.config.users import USERS_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -23,7 +24,7 @@ LOCK_FILE = "images.lock"
 
 
 def lab_files(folder: Path) -> dict[str, bytes]:
-    """Path in the lab's folder -> content, of homelab.yaml, what it includes, the overrides and the image lock."""
+    """Path in the lab's folder -> content: homelab.yaml, what it includes, users.yaml, overrides, the image lock."""
     return {name: (folder / name).read_bytes() for name in sorted({*_names(folder)}) if (folder / name).is_file()}
 
 
@@ -50,6 +51,7 @@ def restoring(folder: Path, files: Mapping[str, bytes]) -> tuple[Edit, ...]:
 def _names(folder: Path) -> Iterator[str]:
     yield LAB_FILE
     yield LOCK_FILE
+    yield USERS_FILE
     yield from included_files(folder)
     overrides = folder / FOLDER
     if overrides.is_dir():

@@ -18,7 +18,7 @@ from ez_homelab.errors import Fault, UsageError
 from ez_homelab.yaml_text import parse_yaml, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
 
     from ez_homelab.config.rules import Complaint
@@ -178,13 +178,18 @@ def users_from_text(text: bytes | str) -> dict[str, Person]:
     return {entry.name: _person(entry.name, entry.value) for entry in entries}
 
 
-def warnings_of(people: Mapping[str, Person], *, there: bool) -> tuple[str, ...]:
-    """What keeps people out of a lab that has these; `there`: whether it has a users.yaml at all."""
-    if not there:
-        return (f"there is no {USERS_FILE}, so nobody can sign in: ez-homelab users add NAME --groups {ADMINS}",)
+def warnings_of(people: Mapping[str, Person], routes: Mapping[str, Collection[str]]) -> tuple[str, ...]:
+    """Who is missing among these people; `routes` has the groups of those who may open each (none: everybody)."""
+    if not people:
+        return (f"nobody can sign in: {USERS_FILE} names no one; ez-homelab users add NAME --groups {ADMINS}",)
+    warnings = []
     if not enabled_admins(people):
-        return (f"nobody in {USERS_FILE} is an admin who may sign in: ez-homelab users groups NAME +{ADMINS}",)
-    return ()
+        warnings.append(f"no admin can sign in: ez-homelab users groups NAME +{ADMINS}")
+    members = {group for person in people.values() if not person.disabled for group in person.groups} | {ADMINS}
+    for name, groups in routes.items():
+        if groups and not members & {*groups}:
+            warnings.append(f"nobody may open {name}: no user is in the group {' or '.join(groups)}")
+    return tuple(warnings)
 
 
 def enabled_admins(people: Mapping[str, Person]) -> tuple[str, ...]:

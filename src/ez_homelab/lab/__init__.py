@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ez_homelab.hosts import Host
     from ez_homelab.images.inventory import ImageRow, Prunable
     from ez_homelab.images.lock import ImageLock
+    from ez_homelab.lab.users import LabUsers
     from ez_homelab.observe import ObservedServer, Unknown
     from ez_homelab.observe.states import AppStatus
     from ez_homelab.plan import Choice, Choices, Plan
@@ -362,17 +363,39 @@ class Homelab(WrittenLab):
 
         return self._edit(remove_app(self._text(), name))
 
-    def create(self, domain: str, images: ImageSource) -> tuple[Path, ...]:
-        """Write a commented starter lab; returns the files. Raises `UsageError` where a lab is there already."""
+    @property
+    def users(self) -> LabUsers:
+        """What can be told and done about the people who may sign in."""
+        from ez_homelab.lab.users import LabUsers
+
+        return LabUsers(self)
+
+    def with_users(self, text: str) -> Homelab:
+        """The same lab as if users.yaml held `text`."""
+        from ez_homelab.config.users import users_from_text
+
+        other = replace(self)
+        other.__dict__["people"] = users_from_text(text)
+        if "lab" in self.__dict__:
+            other.__dict__["lab"] = self.lab
+        return other
+
+    def create(self, domain: str, images: ImageSource, admin: str | None = None) -> tuple[Path, ...]:
+        """Write a commented starter lab with its first admin (None: who runs this); returns the files.
+
+        Raises `UsageError` where a lab is there already.
+        """
         from ez_homelab.config.files import init_lab
+        from ez_homelab.lab.users import admin_name
 
-        return init_lab(self.folder, domain, images)
+        return init_lab(self.folder, domain, images, admin_name(admin))
 
-    def prospective(self, domain: str, images: ImageSource) -> Homelab:
+    def prospective(self, domain: str, images: ImageSource, admin: str | None = None) -> Homelab:
         """The lab that `create` would write here, before it is written."""
         from ez_homelab.config.starter import starter_lab
 
-        return self._as_if(starter_lab(domain, images)[LAB_FILE])
+        other = self._as_if(starter_lab(domain, images)[LAB_FILE])
+        return other if self.has_users else other.users.starting(admin)[1]
 
     def _as_if(self, text: str) -> Homelab:
         """The same lab as if its file held `text`."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from ez_homelab.catalog.loader import Catalog
     from ez_homelab.config.model import Lab
+    from ez_homelab.config.people import Person
     from ez_homelab.images.editions import PackageEdition
     from ez_homelab.images.lock import ImageLock, LockedImage
     from ez_homelab.render.desired import Desired
@@ -60,6 +61,20 @@ class WrittenLab:
         return load_lab(self.folder, self.catalog.ids())
 
     @cached_property
+    def people(self) -> Mapping[str, Person]:
+        """Who may sign in, by user name; nobody where there is no users.yaml."""
+        from ez_homelab.config.users import load_users
+
+        return load_users(self.folder)
+
+    @property
+    def has_users(self) -> bool:
+        """Whether there is a users.yaml."""
+        from ez_homelab.config.users import USERS_FILE
+
+        return (self.folder / USERS_FILE).exists()
+
+    @cached_property
     def editions(self) -> Mapping[str, Mapping[str, PackageEdition]]:
         """The package editions that the lab's apps run as, by app and service; empty where images are pulled."""
         if self.lab.images.source == "registry":
@@ -83,15 +98,19 @@ class WrittenLab:
         """Everything every server should have, with the overrides and adopted files of that folder."""
         from ez_homelab.config.adopted_files import load_adopted_files, require_used
         from ez_homelab.config.overrides import load_overrides
+        from ez_homelab.config.users import load_users, warnings_of
         from ez_homelab.render import Given, render
 
         services = {item.name: tuple(self.catalog.app(item.app).compose.services) for item in self.lab.instances}
         tags = {app: {name: edition.tag for name, edition in parts.items()} for app, parts in self.editions.items()}
         overrides = load_overrides(folder, services.keys(), services)
         adopted = load_adopted_files(folder)
-        desired = render(self.lab, self.catalog.app, Given(tags, overrides, self._secret_values(), self._pin, adopted))
+        people = self.people if folder == self.folder else load_users(folder)
+        given = Given(tags, overrides, self._secret_values(), self._pin, adopted, people)
+        desired = render(self.lab, self.catalog.app, given)
         require_used(adopted, _stack_paths(desired))
-        return replace(desired, warnings=(*desired.warnings, *self._other_sources()))
+        missing = warnings_of(people, {route.name: route.sign_on.groups for route in desired.routes})
+        return replace(desired, warnings=(*desired.warnings, *self._other_sources(), *missing))
 
     @cached_property
     def store(self) -> SecretStore:

@@ -15,7 +15,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ez_homelab.config.edit_users import NEW, add_user, change_user, remove_user
+from ez_homelab.config.edit_users import NEW, add_user, change_user, remove_user, with_groups
 from ez_homelab.config.people import Person
 from ez_homelab.config.users import (
     USERS,
@@ -152,14 +152,18 @@ def test_the_first_admin_has_a_user_name() -> None:
     assert error.value.fix == "write `anna-smith`"
 
 
-def test_a_lab_that_nobody_can_sign_in_to_says_so() -> None:
-    assert warnings_of({}, there=False) == (
-        "there is no users.yaml, so nobody can sign in: ez-homelab users add NAME --groups admins",
+def test_what_nobody_can_open_is_a_warning() -> None:
+    routes = {"wiki": (), "films": ("family", "kids"), "prometheus": ("admins",)}
+    assert warnings_of({}, routes) == (
+        "nobody can sign in: users.yaml names no one; ez-homelab users add NAME --groups admins",
     )
-    nobody = ("nobody in users.yaml is an admin who may sign in: ez-homelab users groups NAME +admins",)
-    assert warnings_of({}, there=True) == nobody
-    assert warnings_of({"a": Person("a", groups=("admins",), disabled=True), "b": Person("b")}, there=True) == nobody
-    assert warnings_of({"a": Person("a", groups=("admins",))}, there=True) == ()
+    anna, bob = Person("anna", groups=("admins",)), Person("bob", groups=("kids",))
+    assert warnings_of({"anna": anna, "bob": bob}, routes) == ()
+    nobody = ("no admin can sign in: ez-homelab users groups NAME +admins",)
+    assert warnings_of({"anna": replace(anna, disabled=True), "bob": bob}, routes) == nobody
+    assert warnings_of({"anna": anna, "bob": replace(bob, disabled=True)}, routes) == (
+        "nobody may open films: no user is in the group family or kids",
+    )
 
 
 # --- editing ---------------------------------------------------------------------------------------------------
@@ -280,3 +284,35 @@ def test_a_file_with_mistakes_is_not_edited() -> None:
 def test_what_is_written_reads_the_same_elsewhere() -> None:
     text = add_user(NEW, "no", Person("No", "n@x.example", ("no", "null")))
     assert yaml.safe_load(text) == read_yaml(text, "f").data
+
+
+@pytest.mark.parametrize(
+    ("changes", "groups"),
+    [
+        (["+kids"], ("admins", "family", "kids")),
+        (["+family", "-admins"], ("family",)),
+        (["-admins", "-family"], ()),
+        (["kids,family"], ("kids", "family")),
+        (["kids, kids"], ("kids",)),
+        ([""], ()),
+    ],
+)
+def test_groups_as_one_list_or_as_changes(changes: list[str], groups: tuple[str, ...]) -> None:
+    person = Person("Anna", groups=("admins", "family"))
+    assert with_groups(person, changes) == replace(person, groups=groups)
+
+
+@pytest.mark.parametrize(
+    ("changes", "what", "fix"),
+    [
+        (["kids", "+family"], "groups are either one list or changes", "write `a,b`, or `+a -b`"),
+        (["kids", "family"], "groups are either one list or changes", "write `a,b`, or `+a -b`"),
+        (["-famly"], "not in the group `famly`", "did you mean `family`?"),
+        (["-x"], "not in the group `x`", "the groups are: admins, family"),
+        (["-admins", "-family", "-x"], "not in the group `x`", "there is no group to leave"),
+    ],
+)
+def test_groups_that_cannot_be_changed_so(changes: list[str], what: str, fix: str) -> None:
+    with pytest.raises(UsageError) as error:
+        with_groups(Person("Anna", groups=("admins", "family")), changes)
+    assert (error.value.what, error.value.fix) == (what, fix)
