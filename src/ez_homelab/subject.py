@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ez_homelab.config.model import Paths
-from ez_homelab.config.rules import CORE_APPS
+from ez_homelab.config.rules import CORE_APPS, SIGN_ON_APPS
 from ez_homelab.doctor import Subject
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 def subject_of(lab: Lab, desired: Desired, find_app: Callable[[str], App]) -> Subject:
     """The subject for the lab's core server, as if every image were there."""
     server = desired.servers[lab.core.name]
-    apps = [find_app(name) for name in dict.fromkeys([*CORE_APPS, *(instance.app for instance in lab.instances)])]
+    own = (*CORE_APPS, *SIGN_ON_APPS[lab.sign_on.engine])
+    apps = [find_app(name) for name in dict.fromkeys([*own, *(instance.app for instance in lab.instances)])]
     return Subject(
         domain=lab.domain,
         address=lab.core.address,

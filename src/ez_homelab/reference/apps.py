@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 _INTRODUCTION = """\
 # The apps
 
-What `ez-homelab add APP` can add, and the two that are part of every lab. "From packages" is the version that you get
-where no image registry answers ([package editions](../concepts/package-editions.md)). A right beyond those of an
-ordinary container is listed with its reason. Your own: [Write an app](../guides/write-an-app.md)."""
+What `ez-homelab add APP` can add, and what comes by itself where a lab needs it. "From packages" is the version that
+you get where no image registry answers ([package editions](../concepts/package-editions.md)). A right beyond those of
+an ordinary container is listed with its reason. Your own: [Write an app](../guides/write-an-app.md)."""
 
 _MEGABYTE = 1024 * 1024
 
@@ -39,7 +39,8 @@ def _app(manifest: Manifest) -> Iterator[str]:
     yield f"{manifest.name}: {manifest.tagline[0].lower()}{manifest.tagline[1:]}. <{manifest.upstream.website}>"
     if manifest.id in OWN_STACKS:
         yield ""
-        yield "Part of every lab, in the stack `core`; it cannot be added or removed."
+        stack = OWN_STACKS[manifest.id]
+        yield f"Comes by itself where a lab needs it, in the stack `{stack}`; it cannot be added or removed."
     yield ""
     yield from table(("", ""), _facts(manifest))
     if manifest.notes:

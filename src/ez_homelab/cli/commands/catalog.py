@@ -120,9 +120,9 @@ def _list(lab_folder: Path | None, *, as_json: bool) -> None:
 
 
 def _addable(catalog: Catalog) -> list[Manifest]:
-    from ez_homelab.config.rules import CORE_APPS
+    from ez_homelab.config.rules import OWN_STACKS
 
-    return [catalog.app(app_id).manifest for app_id in catalog.ids() if app_id not in CORE_APPS]
+    return [catalog.app(app_id).manifest for app_id in catalog.ids() if app_id not in OWN_STACKS]
 
 
 def _row(app: Manifest) -> dict[str, object]:
