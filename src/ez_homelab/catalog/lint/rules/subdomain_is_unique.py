@@ -1,4 +1,4 @@
-"""No two apps have the same default name on the web."""
+"""No two apps have the same default name on the web, unless they stand in for each other."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 
 def _find(app: App, apps: Mapping[str, App]) -> Iterator[Breach]:
-    others = {name: other.id for other in apps.values() if other.id != app.id for _, name in _names(other)}
+    beside = [other for other in apps.values() if other.id != app.id and not _either_or(app, other)]
+    others = {name: other.id for other in beside for _, name in _names(other)}
     own: set[str] = set()
     for path, name in _names(app):
         if name in others or name in own:
@@ -22,6 +23,11 @@ def _find(app: App, apps: Mapping[str, App]) -> Iterator[Breach]:
             message = f"the name `{name}` belongs to {taken} already"
             yield Breach(SERVICE, path, message, "choose another one")
         own.add(name)
+
+
+def _either_or(app: App, other: App) -> bool:
+    """Whether both offer the same contract: a lab has the one or the other."""
+    return bool({*app.manifest.requires.provides} & {*other.manifest.requires.provides})
 
 
 def _names(app: App) -> Iterator[tuple[Path, str]]:
@@ -37,7 +43,7 @@ def _names(app: App) -> Iterator[tuple[Path, str]]:
 RULE = CatalogRule(
     code="subdomain-is-unique",
     severity="error",
-    demands="No two apps have the same default name on the web.",
+    demands="No two apps have the same default name on the web, unless they provide the same contract.",
     why="A lab with both would have to rename one before it can start.",
     fix="Choose another `web.subdomain`.",
     find=_find,

@@ -1,0 +1,80 @@
+"""users.yml, from which Authelia reads people and to which it writes their passwords: the lab's part and its, merged.
+
+Form as of Authelia 4.39 (https://www.authelia.com/reference/guides/passwords/).
+
+Authelia writes the whole file whenever somebody changes a password, and forgets who was disabled (4.39.20,
+`FileUserDatabaseUserDetails.ToUserDetailsModel`). So `disabled` alone keeps nobody out: whoever is disabled has no
+password, no address to which a reset could be sent, and no group. Once enabled again they need a new password.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+from ez_homelab.errors import Fault, FaultyFileError
+from ez_homelab.sso.authelia.text import yaml_bytes
+from ez_homelab.yaml_text import read_yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ez_homelab.config.people import Person
+
+FILE = "users.yml"
+
+PROOF_PREFIX = "verify-"
+"""How the names of people begin who exist for one proof only; nobody else's may."""
+
+_NOTHING = "$".join(base64.b64encode(bytes(size)).decode().rstrip("=") for size in (16, 32))
+NO_PASSWORD = f"$argon2id$v=19$m=19456,t=2,p=1${_NOTHING}"
+"""A hash that no password has: whoever has it cannot sign in before they are given one. Authelia asks for a hash."""
+
+
+def merge_users(existing: bytes | None, people: Mapping[str, Person], hashes: Mapping[str, str]) -> bytes:
+    """users.yml as it should be: `existing` as Authelia left it, with what `people` say and new passwords of `hashes`.
+
+    Passwords and all attributes that the lab does not name stay as Authelia wrote them. Whoever is in the file and not
+    among `people` is disabled, except identities of a proof, which go. Raises `FaultyFileError` where `existing` cannot
+    be understood.
+    """
+    document = _read(existing)
+    known = document["users"]
+    stays = {user for user in known if not user.startswith(PROOF_PREFIX)} | {*people}
+    users = {user: _entry(user, known.get(user, {}), people.get(user), hashes.get(user)) for user in sorted(stays)}
+    return yaml_bytes(
+        document | {"users": users}, "People of the lab: who there is comes from users.yaml, passwords from here."
+    )
+
+
+def _entry(user: str, known: Mapping[str, Any], person: Person | None, new_hash: str | None) -> dict[str, Any]:
+    if person is None or person.disabled:
+        name = person.name if person else known.get("displayname", user)
+        ours: dict[str, Any] = {
+            "disabled": True,
+            "displayname": name,
+            "password": NO_PASSWORD,
+            "email": "",
+            "groups": [],
+        }
+    else:
+        ours = {
+            "disabled": False,
+            "displayname": person.name,
+            "password": new_hash or known.get("password", NO_PASSWORD),
+            "email": person.email,
+            "groups": [*person.groups],
+        }
+    return ours | {key: value for key, value in known.items() if key not in ours}
+
+
+def _read(existing: bytes | None) -> dict[str, Any]:
+    if not existing or not existing.strip():
+        return {"users": {}}
+    data = read_yaml(existing, FILE).data
+    users = data.get("users") if isinstance(data, dict) else None
+    if not isinstance(users, dict) or not all(isinstance(entry, dict) for entry in users.values()):
+        fault = Fault(FILE, 1, 1, "this is not Authelia's list of people: it has no `users` with a mapping for each")
+        raise FaultyFileError(f"{FILE} cannot be read as it stands", (fault,), fix=f"bring {FILE} back from a backup")
+    assert isinstance(data, dict)  # noqa: S101 - follows from `users`
+    return data
