@@ -1,4 +1,4 @@
-"""What a shell may complete after a command: apps of the catalog, apps of the lab. Never an error in a prompt."""
+"""What a shell may complete after a command: apps of the catalog, apps and people of the lab. Never an error."""
 
 from __future__ import annotations
 
@@ -23,6 +23,14 @@ def complete_lab(ctx: click.Context, _parameter: click.Parameter, typed: str) ->
     """The names of the lab's apps; none where the lab file has mistakes."""
     try:
         return [app.name for app in _lab(ctx).lab.instances if app.name.startswith(typed)]
+    except EzError:
+        return []
+
+
+def complete_user(ctx: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
+    """The user names of the lab's people; none where users.yaml has mistakes."""
+    try:
+        return [user for user in _lab(ctx).people if user.startswith(typed)]
     except EzError:
         return []
 

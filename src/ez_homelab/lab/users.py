@@ -62,13 +62,13 @@ class LabUsers:
 
         Raises `UsageError` where no admin could sign in any more, unless `force`.
         """
-        after = change(self._known(user))
+        after = change(self.person(user))
         self._require_admin_left(user, {**self.lab.people, user: after}, force=force)
         return self._edited(change_user(self._text(), user, after))
 
     def removing(self, user: str, *, force: bool = False) -> tuple[Edit, Homelab]:
         """The edit that takes a person out of users.yaml; as `changing`."""
-        self._known(user)
+        self.person(user)
         others = {name: person for name, person in self.lab.people.items() if name != user}
         self._require_admin_left(user, others, force=force)
         return self._edited(remove_user(self._text(), user))
@@ -119,7 +119,7 @@ class LabUsers:
         from ez_homelab.hosts import command
         from ez_homelab.sso.authelia.configuration import MESSAGES
 
-        person = self._known(user)
+        person = self.person(user)
         if self._is_builtin:
             raise UsageError(
                 "there are no codes: the gate sends no messages",
@@ -215,7 +215,7 @@ class LabUsers:
     async def _change(self, do: str, user: str, **request: object) -> dict[str, Any]:
         from ez_homelab.apply.journal import Journal
 
-        self._known(user)
+        self.person(user)
         self._require_builtin(user)
         async with self.lab.locked():
             with closing(Journal(self.lab.journal_path)) as journal:
@@ -242,11 +242,12 @@ class LabUsers:
                 fix=f"choose `Reset password?` at https://{self._portal}, then: ez-homelab users code {user}",
             )
 
-    def _known(self, user: str) -> Person:
+    def person(self, user: str) -> Person:
+        """The person of that user name. Raises `UsageError` with a suggestion where there is none."""
         return find_user(self.lab.people, user)
 
     def _enabled(self, user: str) -> Person:
-        person = self._known(user)
+        person = self.person(user)
         if person.disabled:
             raise UsageError(f"{user} is disabled in {USERS_FILE}", fix=f"ez-homelab users enable {user}")
         return person

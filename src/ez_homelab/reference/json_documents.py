@@ -7,6 +7,7 @@ that are data.
 from __future__ import annotations
 
 from ez_homelab.reference.tables import table
+from ez_homelab.reference.user_documents import user_documents
 
 PLAN = {
     "hash": "short name of exactly these actions; the same world and the same wish give the same one",
@@ -228,6 +229,7 @@ DOCUMENTS: dict[str, dict[str, str]] = {
     "plan": PLAN,
     "apply": _APPLIED,
     "rollback": _ROLLED_BACK,
+    **user_documents(_APPLIED),
     "down": {"down": "stacks that were taken down", "purged": "instead of `down`, with `--purge`: what was removed"},
     "status": {
         "apps": "every app of the lab",

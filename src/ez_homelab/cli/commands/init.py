@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     "--images", type=click.Choice(["registry", "packages"]), default="registry", show_default=True,
     help="Where images come from: pulled, or built on the server from Debian, PyPI and npm packages.",
 )  # fmt: skip
+@click.option("--admin", metavar="NAME", help="The user name of the first admin. Default: $SUDO_USER, else admin.")
 @told
-def init_command(lab_folder: Path | None, as_json: bool, domain: str, images: ImageSource) -> None:
+def init_command(lab_folder: Path | None, as_json: bool, domain: str, images: ImageSource, admin: str | None) -> None:
     """Write a commented starter lab into DIR, else $EZ_LAB, else the current folder."""
     import os
 
@@ -30,7 +31,7 @@ def init_command(lab_folder: Path | None, as_json: bool, domain: str, images: Im
 
     named = os.environ.get("EZ_LAB")
     folder = lab_folder or (Path(named) if named else Path.cwd())
-    written = Homelab(folder.absolute()).create(domain, images)
+    written = Homelab(folder.absolute()).create(domain, images, admin)
     if as_json:
         print_json({"folder": str(folder.absolute()), "files": [str(path) for path in written]})
         return

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import click
 
 from ez_homelab.cli.face import lab_option, open_lab, run, told, yes_option
-from ez_homelab.errors import EXIT_FAILED, UsageError
+from ez_homelab.errors import EXIT_FAILED, EzError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ez_homelab.config.files import Edit
     from ez_homelab.config.model import ImageSource
     from ez_homelab.lab import Homelab
     from ez_homelab.up import Preparation
@@ -29,28 +30,39 @@ NOT_DONE = "Nothing was changed."
     "--images", type=click.Choice(["registry", "packages"]),
     help="Where a lab that is made now takes its images from. Default: asked, if no registry answers.",
 )  # fmt: skip
+@click.option(
+    "--admin", metavar="NAME",
+    help="The user name of the first admin, where the lab has no users.yaml. Default: $SUDO_USER, else admin.",
+)  # fmt: skip
 @told
-def up_command(lab_folder: Path | None, yes: bool, domain: str, images: ImageSource | None) -> None:
-    """From a bare machine to apps over HTTPS: prerequisites, lab, apply, proof. Can be run again at any point."""
-    proof = run(_up(open_lab(lab_folder, progress=True), domain, images, yes=yes))
+def up_command(lab_folder: Path | None, yes: bool, domain: str, images: ImageSource | None, admin: str | None) -> None:
+    """From a bare machine to apps over HTTPS: prerequisites, lab, apply, proof. Can be run again at any point.
+
+    As long as no admin has a password, a one-time link is printed at the end by which the first one chooses it.
+    """
+    proof = run(_up(open_lab(lab_folder, progress=True), domain, images, admin, yes=yes))
     if proof is None or not proof.holds:
         sys.exit(EXIT_FAILED)
 
 
-async def _up(lab: Homelab, domain: str, images: ImageSource | None, *, yes: bool) -> Proof | None:
+async def _up(lab: Homelab, domain: str, images: ImageSource | None, admin: str | None, *, yes: bool) -> Proof | None:
     from ez_homelab.cli.commands.apply import plan_and_apply
     from ez_homelab.up import install_all, prepare
 
     is_new = not lab.exists
     if is_new:
-        lab = lab.prospective(domain, images or await _choose_images(yes=yes))
+        lab = lab.prospective(domain, images or await _choose_images(yes=yes), admin)
+    users = _first_users(lab, admin, is_new=is_new)
     preparation = await prepare(lab)
-    if not _agreed(lab, preparation, is_new=is_new, yes=yes):
+    if not _agreed(lab, preparation, users, is_new=is_new, yes=yes):
         click.echo(NOT_DONE, err=True)
         return None
     await install_all(lab, preparation.steps)
     if is_new:
-        lab.create(lab.lab.domain, lab.lab.images.source)
+        lab.create(lab.lab.domain, lab.lab.images.source, admin)
+    elif users:
+        users.write()
+        lab = lab.with_users(users.after)
     async with lab.changing(unasked=yes) as held:
         if await plan_and_apply(held, yes=yes) is None:
             return None
@@ -60,7 +72,23 @@ async def _up(lab: Homelab, domain: str, images: ImageSource | None, *, yes: boo
     with lab.progress.step("prove every address"):
         proof = await lab.verify_applied()
     await _show_result(lab, proof)
+    await _show_first_link(lab)
     return proof
+
+
+def _first_users(lab: Homelab, admin: str | None, *, is_new: bool) -> Edit | None:
+    """The edit that makes a users.yaml, where an older lab has none. Raises `UsageError` where `admin` is too late."""
+    if is_new:
+        return None
+    if not lab.has_users:
+        return lab.users.starting(admin)[0]
+    if admin and admin not in lab.people:
+        raise UsageError(
+            "--admin names the first admin of a lab without users.yaml, and this one has it",
+            evidence=f"its users: {', '.join(lab.people) or 'none'}",
+            fix=f"ez-homelab users add {admin} --groups admins",
+        )
+    return None
 
 
 async def _choose_images(*, yes: bool) -> ImageSource:
@@ -79,13 +107,13 @@ async def _choose_images(*, yes: bool) -> ImageSource:
     )
 
 
-def _agreed(lab: Homelab, preparation: Preparation, *, is_new: bool, yes: bool) -> bool:
+def _agreed(lab: Homelab, preparation: Preparation, users: Edit | None, *, is_new: bool, yes: bool) -> bool:
     from ez_homelab.cli.commands.doctor import show_findings
     from ez_homelab.cli.terminal import confirm
 
     if preparation.remarks:
         show_findings(preparation.remarks)
-    if not preparation.steps and not is_new:
+    if not preparation.steps and not is_new and not users:
         return True
     click.echo("Before the plan:")
     for step in preparation.steps:
@@ -93,6 +121,8 @@ def _agreed(lab: Homelab, preparation: Preparation, *, is_new: bool, yes: bool) 
     if is_new:
         source = lab.lab.images.source
         click.echo(f"  + write a starter lab into {lab.folder}: domain {lab.lab.domain}, images from {source}")
+    if users or (is_new and not lab.has_users):
+        click.echo(f"  + write users.yaml: {', '.join(_admins(lab, users))} may sign in, as admin")
     return confirm("Do this?", yes=yes)
 
 
@@ -114,3 +144,26 @@ async def _show_result(lab: Homelab, proof: Proof) -> None:
     if lab.lab.domain.endswith(".localhost"):
         click.echo("This machine only: names under .localhost never leave it.")
     click.echo("To make browsers on this machine trust the certificates: ez-homelab trust")
+
+
+def _admins(lab: Homelab, users: Edit | None) -> tuple[str, ...]:
+    from ez_homelab.config.users import enabled_admins
+
+    return enabled_admins((lab.with_users(users.after) if users else lab).people)
+
+
+async def _show_first_link(lab: Homelab) -> None:
+    """The way in for the first admin, as long as no admin has a password."""
+    from ez_homelab.cli.commands.users import show_link
+
+    if lab.lab.sign_on.engine != "builtin":
+        return
+    try:
+        link = await lab.users.first_admin_link()
+    except EzError as error:
+        later = f"ez-homelab users invite {' or '.join(_admins(lab, None)) or 'NAME'}"
+        click.echo(f"No link for the first admin: {error.what}. Later: {later}", err=True)
+        return
+    if link:
+        click.echo()
+        show_link(link, f"To sign in as {link.user}, open this link and choose a password:")
