@@ -47,10 +47,20 @@ class GateInMemory:
     def _do(self, do: str, user: str = "", password: str = "", minutes: int = 0) -> dict[str, Any]:
         if do == "state":
             return {"users": {name: NOTHING | self.accounts.get(name, {}) for name in self._people()}, "locked": []}
+        if do == "forget":
+            return self._forget(user)
         if self.blind or user not in self._people():
             self.blind = max(0, self.blind - 1)
             return {"error": f"there is no user {user}", "fix": "ez-homelab users list"}
-        account = self.accounts.setdefault(user, dict(NOTHING))
+        return self._change(self.accounts.setdefault(user, dict(NOTHING)), do, user, password, minutes)
+
+    def _forget(self, user: str) -> dict[str, Any]:
+        if user in self._people():
+            return {"error": f"{user} is still one of the lab's people", "fix": ""}
+        self.accounts.pop(user, None)
+        return {"user": user}
+
+    def _change(self, account: dict[str, Any], do: str, user: str, password: str, minutes: int) -> dict[str, Any]:
         match do:
             case "invite" | "login-link":
                 account["invited_until"] = EXPIRES

@@ -12,7 +12,7 @@ import os
 import secrets
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ez_homelab.config.edit_users import NEW, add_user, change_user, find_user, remove_user
 from ez_homelab.config.users import ADMINS, USERS_FILE, enabled_admins, first_admin, starter_users
@@ -23,16 +23,18 @@ from ez_homelab.secrets.value import Secret
 from ez_homelab.sso.engine import PORTAL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from ez_homelab.config.files import Edit
     from ez_homelab.config.people import Person
     from ez_homelab.lab import Homelab
 
+T = TypeVar("T")
+
 INVITE_HOURS = 72
 LOGIN_MINUTES = 10
 NEWS_PAUSES = (0.5, 0.5, 1.0, 1.0, 2.0)
-"""Seconds between tries to invite somebody new: the gate looks at the list of people every second."""
+"""Seconds between tries right after people came or went: the gate looks at the list of them every second."""
 
 AUTHELIA = "authelia"
 
@@ -40,6 +42,15 @@ AUTHELIA = "authelia"
 def admin_name(wanted: str | None) -> str:
     """The first admin's user name: the one that is wanted, else that of whoever runs this program."""
     return first_admin(os.environ) if wanted is None else wanted
+
+
+async def _when_it_has_looked(ask: Callable[[], Awaitable[T]]) -> T:
+    for pause in NEWS_PAUSES:
+        try:
+            return await ask()
+        except GateError:
+            await asyncio.sleep(pause)
+    return await ask()
 
 
 @dataclass(frozen=True)
@@ -195,13 +206,15 @@ class LabUsers:
         """End every session of the person. Raises as `set_password`."""
         await self._change("sign-out", user)
 
+    async def forget(self, user: str) -> None:
+        """Remove what the gate keeps of somebody who is no longer in users.yaml: password, second factors, links.
+
+        Raises `GateError`, also where the gate does not learn within a few seconds that the person is gone.
+        """
+        await _when_it_has_looked(lambda: self._order("forget", user))
+
     async def _invite_when_known(self, user: str) -> Link:
-        for pause in NEWS_PAUSES:
-            try:
-                return await self.invite(user)
-            except GateError:
-                await asyncio.sleep(pause)
-        return await self.invite(user)
+        return await _when_it_has_looked(lambda: self.invite(user))
 
     async def _link(self, do: str, user: str, minutes: int) -> Link:
         from ez_homelab import redaction
@@ -213,9 +226,12 @@ class LabUsers:
         return Link(user, Secret(url), str(answer["expires"]))
 
     async def _change(self, do: str, user: str, **request: object) -> dict[str, Any]:
+        self.person(user)
+        return await self._order(do, user, **request)
+
+    async def _order(self, do: str, user: str, **request: object) -> dict[str, Any]:
         from ez_homelab.apply.journal import Journal
 
-        self.person(user)
         self._require_builtin(user)
         async with self.lab.locked():
             with closing(Journal(self.lab.journal_path)) as journal:

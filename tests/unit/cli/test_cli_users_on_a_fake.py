@@ -226,10 +226,21 @@ def test_groups_shown(ez: Face) -> None:
 
 
 def test_remove(ez: Face) -> None:
+    ez.gate.accounts["bob"] = {"password": True}
     result = ez("users", "remove", "bob", "--yes")
     assert result.exit_code == 0
+    assert ez.gate.done == ["forget bob"]
+    assert ez.gate.accounts == {}
     assert "bob" not in ez.users
     assert "# The boss." in ez.users
+
+
+def test_remove_where_the_gate_does_not_answer(ez: Face) -> None:
+    ez.there.host.answer(ARGV, status=1, stderr="Error: container is not running")
+    result = ez("users", "remove", "bob", "--yes")
+    assert result.exit_code == 0
+    assert "bob is removed; password and second factors could not be: the gate did not answer" in result.stderr
+    assert "bob" not in ez.users
 
 
 # --- what the gate does ----------------------------------------------------------------------------------------

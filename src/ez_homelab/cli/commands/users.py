@@ -10,6 +10,7 @@ import click
 
 from ez_homelab.cli.commands import users_edit
 from ez_homelab.cli.commands.users_edit import user_argument
+from ez_homelab.cli.complete import complete_user
 from ez_homelab.cli.face import json_option, lab_option, open_lab, print_json, require_yes, run, told, yes_option
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def users_invite_command(user: str, lab_folder: Path | None, as_json: bool, hour
 
 
 @users_command.command("login-link")
-@click.argument("user", metavar="ADMIN", shell_complete=users_edit.complete_user)
+@click.argument("user", metavar="ADMIN", shell_complete=complete_user)
 @lab_option
 @json_option
 @told
@@ -114,7 +115,7 @@ def users_login_link_command(user: str, lab_folder: Path | None, as_json: bool) 
 @click.option("--stdin", "from_stdin", is_flag=True, help="Read it from standard input: one line.")
 @told
 def users_passwd_command(user: str, lab_folder: Path | None, as_json: bool, from_stdin: bool) -> None:
-    """Give a person a new password: asked for twice, or read from standard input. Other sessions of theirs end."""
+    """Give a person a new password: asked for twice, or read from standard input. Every session of theirs ends."""
     lab = open_lab(lab_folder)
     lab.users.person(user)
     run(lab.users.set_password(user, _read_password(from_stdin=from_stdin)))

@@ -114,11 +114,15 @@ def enable_command(user: str, lab_folder: Path | None, as_json: bool, yes: bool,
 @wait_option
 @told
 def remove_command(user: str, lab_folder: Path | None, as_json: bool, yes: bool, force: bool, wait: float) -> None:
-    """Take a person out of users.yaml; sessions end at once. What they stored in apps stays."""
+    """Take a person out of users.yaml; sessions end at once.
+
+    Password and second factors are removed, which `rollback` does not bring back. What they stored in apps stays.
+    """
     _change(
         lambda lab: lab.users.removing(user, force=force),
         _Asked(lab_folder, as_json, yes, wait),
-        takes=f"{user} can no longer sign in, and every session of theirs ends.",
+        takes=f"{user} can no longer sign in; every session, the password and second factors of theirs go.",
+        forgets=user,
     )
 
 
@@ -186,9 +190,9 @@ class _Asked:
         self.yes = yes
 
 
-def _change(change: Change, asked: _Asked, *, takes: str = "", invites: str = "") -> None:
-    """Carry it out; `takes` says what somebody loses by it, `invites` is who is sent a link afterwards."""
-    document, link = run(_carry_out(change, asked, takes, invites))
+def _change(change: Change, asked: _Asked, *, takes: str = "", invites: str = "", forgets: str = "") -> None:
+    """Carry it out; `takes` says what somebody loses by it, `invites` is who gets a link, `forgets` who is gone."""
+    document, link = run(_carry_out(change, asked, takes, invites, forgets))
     if document is None:
         click.echo("Nothing was changed.", err=True)
         return
@@ -207,7 +211,7 @@ def _change(change: Change, asked: _Asked, *, takes: str = "", invites: str = ""
 
 
 async def _carry_out(
-    change: Change, asked: _Asked, takes: str, invites: str
+    change: Change, asked: _Asked, takes: str, invites: str, forgets: str
 ) -> tuple[dict[str, Any] | None, Link | None]:
     """The document of `--json`, None where the person said no; and the link for somebody new."""
     from ez_homelab.cli.commands.apply import carry_out, prove
@@ -221,6 +225,8 @@ async def _carry_out(
         if plan:
             plan = await carry_out(after, plan, yes=asked.yes, quiet=asked.quiet)
         link = await _invite(after, invites) if invites and not plan.unknown else None
+        if forgets and not plan.unknown:
+            await _forget(after, forgets)
     # Who may sign in is no address: there is something to prove only where containers changed by the way.
     touched = any(action.kind == "service" for action in plan.actions)
     proof = await prove(after, plan, quiet=asked.quiet) if touched else None
@@ -240,6 +246,16 @@ async def _invite(lab: Homelab, user: str) -> Link | None:
             cause=error.cause,
             fix=f"ez-homelab users invite {user}",
         ) from error
+
+
+async def _forget(lab: Homelab, user: str) -> None:
+    if lab.lab.sign_on.engine != "builtin":
+        return
+    try:
+        await lab.users.forget(user)
+    except GateError as error:
+        # Whoever is added under that name later is given a new password first, so nothing is open by it.
+        click.echo(f"{user} is removed; password and second factors could not be: {error.what}", err=True)
 
 
 def _agreed(edit: Edit, plan: Plan, takes: str, asked: _Asked) -> bool:
