@@ -1,7 +1,7 @@
 """A lab folder in, its servers' files and the plan out: `UPDATE_GOLDEN=1 pytest tests/golden` rewrites `expected/`.
 
-`<case>/homelab.yaml` (with `overrides/` and `catalog/`, as in any lab) is planned for a bare server, or with an
-`observed.yaml` for one that is as the lab wants it but for what that file says (the arguments of `observed_as`).
+`<case>/homelab.yaml` (with `users.yaml`, `overrides/` and `catalog/`, as in any lab) is planned for a bare server; with
+an `observed.yaml`, for one that is as the lab wants it but for what that file says (the arguments of `observed_as`).
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import pytest
 import yaml
 
 from ez_homelab.config.overrides import load_overrides
+from ez_homelab.config.users import load_users
 from ez_homelab.images.editions import BASE_TAG
 from ez_homelab.lab import Homelab
 from ez_homelab.plan import make_plan
 from ez_homelab.render import Given, render
-from ez_homelab.secrets.value import Secret
-from ez_homelab.testing.make_lab import observed_as, observed_bare, pinned
+from ez_homelab.testing.make_lab import made_up_secrets, observed_as, observed_bare, pinned
 
 if TYPE_CHECKING:
     from ez_homelab.render.desired import Desired
@@ -38,17 +38,9 @@ def rendered(case: Path) -> Desired:
         for app, parts in homelab.editions.items()
     }
     overrides = load_overrides(case, [item.name for item in lab.instances])
-    return render(lab, homelab.catalog.app, Given(tags, overrides, secrets=made_up_secrets(homelab), pin=pinned))
-
-
-def made_up_secrets(homelab: Homelab) -> dict[str, dict[str, Secret]]:
-    """A value for each secret, which names it."""
-    return {
-        instance.name: {
-            secret.id: Secret(f"value-of-{secret.id}") for secret in homelab.catalog.app(instance.app).manifest.secrets
-        }
-        for instance in homelab.lab.instances
-    }
+    values = made_up_secrets(lab, homelab.catalog)
+    people = load_users(case)
+    return render(lab, homelab.catalog.app, Given(tags, overrides, values, pinned, people=people))
 
 
 def produced(case: Path) -> dict[str, str]:

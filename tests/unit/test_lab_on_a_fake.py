@@ -77,7 +77,7 @@ def test_an_app_without_a_package_edition_is_refused_where_all_come_from_package
     assert "the app plain has no package edition" in str(error.value)
     there.write("version: 1\ndomain: lab.localhost\nstacks: {s: [plain]}\n")
     assert there.lab.editions == {}
-    assert [route.name for route in there.lab.desired.routes] == ["plain"]
+    assert [route.name for route in there.lab.desired.routes] == ["gate", "plain"]
 
 
 # --- another lab's server --------------------------------------------------------------------------------------
@@ -178,14 +178,16 @@ def test_a_new_lab_is_never_written_over_an_old_one(there: LabOnFakeServer, tmp_
         there.lab.create("other.localhost", "packages")
     assert (there.folder / "homelab.yaml").read_text() == before
     made = Homelab(tmp_path / "a" / "b")
-    assert {path.name for path in made.create("home.localhost", "packages")} == {".gitignore", "homelab.yaml"}
+    written = made.create("home.localhost", "packages")
+    assert {path.name for path in written} == {".gitignore", "users.yaml", "homelab.yaml"}
     assert Homelab(tmp_path / "a" / "b").lab.domain == "home.localhost"
 
 
 def test_a_file_of_a_persons_own_stays(tmp_path: Path) -> None:
-    (tmp_path / ".gitignore").write_text("mine\n")
+    for name in (".gitignore", "users.yaml"):
+        (tmp_path / name).write_text("mine\n")
     assert [path.name for path in Homelab(tmp_path).create("lab.localhost", "registry")] == ["homelab.yaml"]
-    assert (tmp_path / ".gitignore").read_text() == "mine\n"
+    assert {(tmp_path / name).read_text() for name in (".gitignore", "users.yaml")} == {"mine\n"}
 
 
 def test_a_folder_that_cannot_be_made_is_told_in_plain_words(tmp_path: Path) -> None:

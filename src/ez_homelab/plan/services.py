@@ -194,7 +194,7 @@ def _concerns(action: Action, service: DesiredService, certificate: str) -> bool
         case "volume":
             return action.name in service.volumes
         case "file":
-            return action.name.startswith(f"{STACKS_FOLDER}/{service.stack}/")
+            return action.name.startswith(f"{STACKS_FOLDER}/{service.stack}/") or action.name in service.guarded_by
         case _:
             # The certificate lies in the folder that the reverse proxy watches.
             return certificate.startswith(f"{STACKS_FOLDER}/{service.stack}/config/{service.app}/")

@@ -17,13 +17,14 @@ from ez_homelab.render.desired import (
     DesiredStack,
     DesiredVolume,
 )
-from ez_homelab.render.files import config_files
+from ez_homelab.render.files import WholeLab, config_files
 from ez_homelab.render.given import NOTHING_GIVEN, Given
 from ez_homelab.render.instance import Instance
 from ez_homelab.render.override import override_volumes
 from ez_homelab.render.routes import make_routes
 from ez_homelab.render.support import require_distinct_names, require_support
 from ez_homelab.render.text import yaml_file
+from ez_homelab.sso import engine_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -56,7 +57,12 @@ def render(
 def stacks_of(lab: Lab, server: Server) -> tuple[Stack, ...]:
     """All stacks of a server, ours first."""
     mirror = (core.mirror_stack(server.name),) if lab.images.source == "packages" else ()
-    return (core.core_stack(server.name), *mirror, *lab.stacks_on(server.name))
+    return (core.core_stack(server.name, _sign_on(lab, server)), *mirror, *lab.stacks_on(server.name))
+
+
+def _sign_on(lab: Lab, server: Server) -> tuple[str, ...]:
+    """The apps that ask who somebody is: every name of the lab leads to its core server, and only that one asks."""
+    return engine_of(lab).apps if server == lab.core else ()
 
 
 def make_instances(lab: Lab, find_app: Callable[[str], App], given: Given) -> Iterator[Instance]:
@@ -76,7 +82,7 @@ def _server(
     lab: Lab, server: Server, instances: Sequence[Instance], routes: Sequence[Route], given: Given
 ) -> DesiredServer:
     own = [instance for instance in instances if instance.server == server.name]
-    writer = _StackWriter(lab, server, own, routes, given)
+    writer = _StackWriter(WholeLab(lab, own, routes, given.people), server, given)
     stacks = [writer.write(stack.name) for stack in stacks_of(lab, server)]
     return DesiredServer(
         name=server.name,
@@ -114,19 +120,17 @@ def _volumes(instances: Sequence[Instance]) -> Iterator[DesiredVolume]:
 class _StackWriter:
     """Writes the stacks of one server."""
 
-    def __init__(
-        self, lab: Lab, server: Server, instances: Sequence[Instance], routes: Sequence[Route], given: Given
-    ) -> None:
-        self._lab = lab
+    def __init__(self, whole: WholeLab, server: Server, given: Given) -> None:
+        self._whole = whole
         self._server = server
-        self._instances = instances
-        self._routes = {route.name: route for route in routes}
+        self._routes = {route.name: route for route in whole.routes}
+        self._sign_on = _sign_on(whole.lab, server)
         self._given = given
 
     def write(self, name: str) -> tuple[DesiredStack, list[DesiredFile]]:
         """The stack and its files."""
         folder = f"{STACKS_FOLDER}/{name}"
-        instances = [instance for instance in self._instances if instance.stack == name]
+        instances = [instance for instance in self._whole.instances if instance.stack == name]
         files = {instance.name: self._files(name, instance) for instance in instances}
         variables = self._variables(instances)
         writers = [
@@ -145,7 +149,7 @@ class _StackWriter:
         return DesiredStack(name, tuple(writer.desired() for writer in writers)), written
 
     def _files(self, stack: str, instance: Instance) -> dict[str, list[DesiredFile]]:
-        mounted = config_files(self._lab, instance, self._instances)
+        mounted = config_files(self._whole, instance)
         return {name: [self._as_adopted(stack, file) for file in files] for name, files in mounted.items()}
 
     def _as_adopted(self, stack: str, file: DesiredFile) -> DesiredFile:
@@ -154,15 +158,16 @@ class _StackWriter:
 
     def _variables(self, instances: Iterable[Instance]) -> dict[str, str]:
         own = {name: value for instance in instances for name, value in secrets.variables(instance).items()}
-        return env.variables(self._lab) | own
+        return env.variables(self._whole.lab) | own
 
     def _writers(
         self, instance: Instance, files: Mapping[str, Sequence[DesiredFile]], variables: Mapping[str, str]
     ) -> Iterator[compose.ServiceWriter]:
-        extras = core.extras(instance, self._server, self._routes.values())
+        extras = core.extras(instance, self._server, self._routes.values(), self._sign_on)
         for service in instance.app.compose.services:
             route = self._routes.get(instance.name)
             image = _pinned(instance, instance.image_of(service), self._given)
             yield compose.ServiceWriter(
-                instance, service, route=route, extras=extras, files=files, variables=variables, image=image
-            )
+                instance, service, route=route, extras=extras, files=files, variables=variables, image=image,
+                guarded_by=self._whole.sign_on_paths,
+            )  # fmt: skip

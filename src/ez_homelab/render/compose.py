@@ -52,6 +52,7 @@ class ServiceWriter:
         files: Mapping[str, Sequence[DesiredFile]],
         variables: Mapping[str, str],
         image: str,
+        guarded_by: tuple[str, ...] = (),
     ) -> None:
         self._instance = instance
         self._name = name
@@ -62,6 +63,7 @@ class ServiceWriter:
         self._files = files
         self._variables = variables
         self._image = image
+        self._guarded_by = guarded_by if self._route else ()
 
     def compose(self) -> dict[str, Any]:
         """The service as it stands in compose.yaml."""
@@ -106,6 +108,7 @@ class ServiceWriter:
             alias=self._name,
             volumes=tuple(self._volumes()),
             depends_on=tuple(self._depends_on()),
+            guarded_by=self._guarded_by,
             published=self._extras.published if self._is_main else (),
             reserved_memory=self._limits.memory.reserve,
             ready_within=_ready_within(health) if health else SPARE_SECONDS,

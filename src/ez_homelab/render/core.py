@@ -1,7 +1,8 @@
-"""The stacks that no lab file names: the reverse proxy with the filter through which it sees Docker, and the mirror.
+"""The stacks that no lab file names: the reverse proxy, the filter through which it sees Docker, sign-on, the mirror.
 
 What these need beyond other apps stands here and nowhere else: the network on which nothing but the first two is, the
-networks that Traefik joins while it runs, the one address at which the mirror answers.
+networks that Traefik joins while it runs, what must be well before it starts, the one address at which the mirror
+answers.
 """
 
 from __future__ import annotations
@@ -41,9 +42,9 @@ class Extras:
     depends_on: tuple[str, ...] = ()
 
 
-def core_stack(server: str) -> Stack:
-    """The stack as if a person had written it into the lab file."""
-    return Stack(CORE, server, tuple(AppInstance(name, name) for name in CORE_APPS))
+def core_stack(server: str, sign_on: Iterable[str]) -> Stack:
+    """The stack as if a person had written it into the lab file. `sign_on` are the apps that the server has for it."""
+    return Stack(CORE, server, tuple(AppInstance(name, name) for name in (SOCKET_PROXY, *sign_on, TRAEFIK)))
 
 
 def mirror_stack(server: str) -> Stack:
@@ -51,8 +52,11 @@ def mirror_stack(server: str) -> Stack:
     return Stack(MIRROR, server, (AppInstance(MIRROR, MIRROR),))
 
 
-def extras(instance: Instance, server: Server, routes: Iterable[Route]) -> Extras:
-    """The extras of the core stack's apps; for any other app at most the ports that it publishes."""
+def extras(instance: Instance, server: Server, routes: Iterable[Route], sign_on: Iterable[str]) -> Extras:
+    """The extras of the core stack's apps; for any other app at most the ports that it publishes.
+
+    Traefik waits until sign-on answers: it would be closed without, but people would see errors instead of apps.
+    """
     if instance.app.id == SOCKET_PROXY:
         return Extras(networks=(SOCKET_PROXY_NETWORK,))
     address = LOOPBACK if instance.app.id == MIRROR else server.address
@@ -64,7 +68,7 @@ def extras(instance: Instance, server: Server, routes: Iterable[Route]) -> Extra
         networks=(SOCKET_PROXY_NETWORK,),
         live_networks=tuple(sorted(route.edge_network for route in routes if route.server == server.name)),
         published=published,
-        depends_on=(SOCKET_PROXY,),
+        depends_on=(SOCKET_PROXY, *sign_on),
     )
 
 

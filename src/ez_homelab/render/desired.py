@@ -102,7 +102,8 @@ class DesiredService:
     `image` is what the container is made from, with its digest where the lab has locked one; `image_name` is what plans
     call it. `fingerprint` covers everything whose change needs a new container: its definition, its image, and the
     content of the mounted files that it reads only at its start. `live_networks` are joined and left while it runs. On
-    the app's `private_network` (empty: it has none) its neighbours know it as `alias`.
+    the app's `private_network` (empty: it has none) its neighbours know it as `alias`. `guarded_by` are the files that
+    say who may open it: they are written before it starts.
     `ready_within` is how long it may take to become healthy, `expected_downtime` what a new container usually costs
     (both in seconds).
     """
@@ -119,6 +120,7 @@ class DesiredService:
     alias: str = ""
     volumes: tuple[str, ...] = ()
     depends_on: tuple[str, ...] = ()
+    guarded_by: tuple[str, ...] = ()
     published: tuple[PublishedPort, ...] = ()
     reserved_memory: int = 0
     ready_within: float = 60.0

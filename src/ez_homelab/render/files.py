@@ -2,51 +2,90 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
+from ez_homelab.config.model import CORE
 from ez_homelab.errors import CatalogError, Fault
 from ez_homelab.render import targets, traefik
 from ez_homelab.render.desired import STACKS_FOLDER, DesiredFile
 from ez_homelab.render.routes import public_name
+from ez_homelab.sso import ENGINES, engine_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ez_homelab.catalog.supplies import ConfigFile
     from ez_homelab.config.model import Lab
+    from ez_homelab.config.people import Person
     from ez_homelab.render.instance import Instance
+    from ez_homelab.route import Route
 
-    Writer = Callable[[Instance, Sequence[Instance]], Mapping[str, bytes]]
+    Writer = Callable[["WholeLab", Instance], Mapping[str, bytes]]
+
+
+@dataclass(frozen=True)
+class WholeLab:
+    """What files of the platform are written from: they tell one app about the others.
+
+    `instances` are those of the server that the files are for, `routes` and `people` the whole lab's.
+    """
+
+    lab: Lab
+    instances: Sequence[Instance]
+    routes: Sequence[Route]
+    people: Mapping[str, Person]
+
+    @cached_property
+    def sign_on(self) -> Mapping[tuple[str, str], Mapping[str, bytes]]:
+        """What the lab's engine of sign-on reads, by app and source."""
+        return engine_of(self.lab).files(self.lab, self.routes, self.people)
+
+    @property
+    def sign_on_paths(self) -> tuple[str, ...]:
+        """Where that lies on the core server."""
+        folder = f"{STACKS_FOLDER}/{CORE}/config"
+        return tuple(
+            "/".join(part for part in (folder, app, source.rstrip("/"), name) if part)
+            for (app, source), files in self.sign_on.items()
+            for name in files
+        )
+
 
 # (app, source in its service.yaml) -> what the platform writes there, by name below the mounted file or folder.
-PLATFORM_FILES: dict[tuple[str, str], Writer] = {
-    ("traefik", "traefik.yml"): lambda _instance, _all: {"": traefik.install_file()},
-    ("traefik", "dynamic/"): lambda _instance, _all: {"middlewares.yml": traefik.middlewares_file()},
-    ("prometheus", "targets/"): targets.target_files,
+PLATFORM_FILES: Mapping[tuple[str, str], Writer] = {
+    ("traefik", "traefik.yml"): lambda _whole, _instance: {"": traefik.install_file()},
+    ("traefik", "dynamic/"): lambda whole, _instance: {
+        "middlewares.yml": traefik.middlewares_file(engine_of(whole.lab).forward_auth())
+    },
+    ("prometheus", "targets/"): lambda whole, instance: targets.target_files(instance, whole.instances),
 }
+WRITTEN = frozenset(PLATFORM_FILES).union(*(engine.writes for engine in ENGINES.values()))
 
 
-def config_files(lab: Lab, instance: Instance, instances: Sequence[Instance]) -> dict[str, list[DesiredFile]]:
+def config_files(whole: WholeLab, instance: Instance) -> dict[str, list[DesiredFile]]:
     """The instance's files, by the name under which its compose.yaml mounts them."""
-    return {file.mounted_as: list(_files(lab, instance, file, instances)) for file in instance.app.manifest.files}
+    return {file.mounted_as: list(_files(whole, instance, file)) for file in instance.app.manifest.files}
 
 
-def _files(lab: Lab, instance: Instance, file: ConfigFile, instances: Sequence[Instance]) -> Iterator[DesiredFile]:
+def _files(whole: WholeLab, instance: Instance, file: ConfigFile) -> Iterator[DesiredFile]:
     folder = f"{STACKS_FOLDER}/{instance.stack}/{instance.config_folder}"
     uid, gid = map(int, file.target_user.split(":")) if file.target_user else (0, 0)
     mode = 0o600 if file.target_user else 0o644
-    for name, content in _contents(lab, instance, file, instances).items():
+    for name, content in _contents(whole, instance, file).items():
         path = "/".join(part for part in (folder, file.mounted_as, name) if part)
         yield DesiredFile(path, content, mode, uid, gid)
 
 
-def _contents(lab: Lab, instance: Instance, file: ConfigFile, instances: Sequence[Instance]) -> Mapping[str, bytes]:
+def _contents(whole: WholeLab, instance: Instance, file: ConfigFile) -> Mapping[str, bytes]:
     if file.rendered:
-        return PLATFORM_FILES[instance.app.id, file.source](instance, instances)
+        writer = PLATFORM_FILES.get((instance.app.id, file.source))
+        return writer(whole, instance) if writer else whole.sign_on[instance.app.id, file.source]
     if not file.is_folder:
-        return {"": _content(lab, instance, file.source)}
+        return {"": _content(whole.lab, instance, file.source)}
     names = [name for name in instance.app.files if name.startswith(file.source)]
-    return {name.removeprefix(file.source).removesuffix(".j2"): _content(lab, instance, name) for name in names}
+    return {name.removeprefix(file.source).removesuffix(".j2"): _content(whole.lab, instance, name) for name in names}
 
 
 def _content(lab: Lab, instance: Instance, name: str) -> bytes:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ez_homelab.errors import UsageError
-from ez_homelab.route import ContainerTarget, Expectation, Route
+from ez_homelab.route import BypassPath, ContainerTarget, Expectation, Route, SignOn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ez_homelab.catalog.access import Web
     from ez_homelab.render.instance import Instance
 
 
@@ -41,7 +42,20 @@ def _route(domain: str, instance: Instance) -> Route | None:
         stack=instance.stack,
         target=ContainerTarget(instance.container(web.service), web.port, web.scheme),
         expectation=Expectation(health.path, health.expect_status),
+        sign_on=_sign_on(instance, web),
     )
+
+
+def _sign_on(instance: Instance, web: Web) -> SignOn:
+    """What the lab file says about the app; where it says nothing, what the catalog does."""
+    own, auth = instance.settings, instance.app.manifest.auth
+    policy, access = own.policy or auth.policy, own.access or ("lan" if web.exposure == "lan" else "public")
+    if policy in ("bypass", "deny"):
+        return SignOn(policy, access=access)
+    groups = auth.groups if own.groups is None else own.groups
+    usual = {bypass.path: bypass.reason for bypass in auth.bypass}
+    paths = usual if own.bypass is None else own.bypass
+    return SignOn(policy, groups, tuple(BypassPath(*item) for item in sorted(paths.items())), access)
 
 
 def public_name(domain: str, instance: Instance) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ez_homelab.errors import UsageError
-from ez_homelab.render.files import PLATFORM_FILES
+from ez_homelab.render.files import WRITTEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -59,5 +59,5 @@ def _missing(app: App) -> Iterator[str]:
 
 def _unwritten(app: App) -> Iterator[str]:
     for file in app.manifest.files:
-        if file.rendered and (app.id, file.source) not in PLATFORM_FILES:
+        if file.rendered and (app.id, file.source) not in WRITTEN:
             yield f"nothing writes its file {file.source}"

@@ -9,17 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ez_homelab.render.text import yaml_file
+from ez_homelab.sso.engine import IDENTITY_HEADERS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ez_homelab.route import Route
 
 DYNAMIC_FOLDER = "/etc/traefik/dynamic"
 SOCKET_PROXY_NETWORK = "socket-proxy"
 SHARED_NETWORKS = ("traefik-network", "homelab-network", "media-network")
-
-# What identifies a signed-in person to an app. Nobody outside may say it (see aliasHeadersStrategy for the other
-# spellings), so it is taken off every request before any router sees it.
-IDENTITY_HEADERS = ("Remote-User", "Remote-Groups", "Remote-Email", "Remote-Name")
 
 # Mozilla's "intermediate" list without the CBC suites; TLS 1.3 suites are not configurable in Go.
 CIPHER_SUITES = (
@@ -71,23 +70,31 @@ def _websecure() -> dict[str, object]:
         "transport": {"respondingTimeouts": {"readTimeout": "10m"}},
         "http": {
             "tls": {},
-            "middlewares": ["security-headers@file", "no-forged-identity@file"],
+            # In this order: the engine itself must not see a forged identity either.
+            "middlewares": ["security-headers@file", "no-forged-identity@file", "sign-on@file"],
             # Remote_User and Remote.User read as Remote-User in many apps (facts measured on 3.7.15).
             "aliasHeadersStrategy": "delete",
         },
     }
 
 
-def middlewares_file() -> bytes:
-    """What every request through `websecure` passes, and how TLS is spoken."""
+def middlewares_file(forward_auth: Mapping[str, object]) -> bytes:
+    """What every request through `websecure` passes, and how TLS is spoken.
+
+    `forward_auth` is the middleware that asks the engine of sign-on. Where the engine does not answer, Traefik answers
+    500 itself; where this file is missing, no router works: both are closed.
+    """
     return yaml_file(
         {
             "http": {
                 "middlewares": {
                     "security-headers": {"headers": _security_headers()},
+                    # Nobody outside may say who signed in (see aliasHeadersStrategy for the other spellings), so
+                    # this is taken off every request before the engine or any router sees it.
                     "no-forged-identity": {
                         "headers": {"customRequestHeaders": dict.fromkeys(IDENTITY_HEADERS, "")},
                     },
+                    "sign-on": forward_auth,
                 }
             },
             "tls": {"options": {"default": {"minVersion": "VersionTLS12", "cipherSuites": [*CIPHER_SUITES]}}},

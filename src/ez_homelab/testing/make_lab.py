@@ -30,8 +30,9 @@ from ez_homelab.observe.observed import (
     ObservedVolume,
 )
 from ez_homelab.plan.subnets import free_subnets
-from ez_homelab.render import Given, render
+from ez_homelab.render import NOTHING_GIVEN, Given, make_instances, render
 from ez_homelab.render.desired import FINGERPRINT_LABEL
+from ez_homelab.secrets.value import Secret
 from ez_homelab.tls.authority import AuthorityFacts
 from ez_homelab.tls.certificate import CertificateFacts
 
@@ -78,7 +79,16 @@ def desired_of(
     """What `render` makes of the lab with the shipped apps (or these); editions are tagged `ez-homelab/APP:edition`."""
     apps = catalog or Catalog.shipped()
     packages = lab.images.source == "packages"
-    return render(lab, apps.app, Given(_edition_tags(apps) if packages else {}, overrides or {}, pin=pinned))
+    tags = _edition_tags(apps) if packages else {}
+    return render(lab, apps.app, Given(tags, overrides or {}, made_up_secrets(lab, apps), pinned))
+
+
+def made_up_secrets(lab: Lab, apps: Catalog) -> dict[str, dict[str, Secret]]:
+    """A value for each secret of each app in the lab, which names it."""
+    return {
+        instance.name: {secret.id: Secret(f"value-of-{secret.id}") for secret in instance.app.manifest.secrets}
+        for instance in make_instances(lab, apps.app, NOTHING_GIVEN)
+    }
 
 
 def pinned(reference: str) -> str:

@@ -127,7 +127,7 @@ async def test_an_edition_gets_its_digest_from_the_mirror(there: LabOnFakeServer
         "locked": locked(there)["images"][name.partition("/")[2]]["locked"],
     }  # fmt: skip
     assert composed(there, "/opt/stacks/mirror/compose.yaml")["mirror"]["image"].startswith("ez-homelab/mirror:")
-    assert len(packages.pushed) == 3, "traefik, the socket proxy and the wiki; not the mirror itself"
+    assert len(packages.pushed) == 4, "traefik, the socket proxy, the gate and the wiki; not the mirror itself"
     assert not await there.lab.plan()
 
 
@@ -143,7 +143,7 @@ async def test_a_build_that_fails_stops_only_what_needs_it(there: LabOnFakeServe
     with pytest.raises(ApplyFailedError) as failed:
         await there.apply()
     assert "ez-homelab/dokuwiki" in failed.value.errors[0].what
-    assert sorted(packages.containers) == ["docker-socket-proxy", "mirror", "traefik"]
+    assert sorted(packages.containers) == ["docker-socket-proxy", "gate", "mirror", "traefik"]
     assert history(there) == [(1, "failed", {"core": "done", "mirror": "done", "wiki": "failed"})]
     packages.unbuildable = set()
     await there.apply()
@@ -173,7 +173,7 @@ async def test_what_was_not_approved_is_not_done_in_the_second_stage(there: LabO
     with pytest.raises(PlanStaleError) as error:
         await there.lab.apply(plan)
     assert error.value.evidence == "+ service     wiki/dokuwiki  create: missing"
-    assert sorted(there.host.containers) == ["docker-socket-proxy", "traefik"]
+    assert sorted(there.host.containers) == ["docker-socket-proxy", "gate", "traefik"]
     assert "edge-glances" not in there.host.networks
     assert "glances" not in composed(there)
     await there.apply()

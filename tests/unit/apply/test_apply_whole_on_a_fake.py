@@ -29,7 +29,7 @@ async def test_from_nothing_to_nothing_left_to_do(there: LabOnFakeServer) -> Non
     await there.apply()
     host = there.host
     assert sorted(host.containers) == [
-        "docker-socket-proxy", "dokuwiki", "glances", "node-exporter", "prometheus", "traefik",
+        "docker-socket-proxy", "dokuwiki", "gate", "glances", "node-exporter", "prometheus", "traefik",
     ]  # fmt: skip
     assert not await there.lab.plan()
     assert there.runs() == ["done"]
@@ -72,14 +72,14 @@ async def test_an_app_that_is_taken_out_goes_and_its_data_stays(there: LabOnFake
     there.write(ONE_APP)
     await there.apply()
     host = there.host
-    assert sorted(host.containers) == ["docker-socket-proxy", "dokuwiki", "traefik"]
+    assert sorted(host.containers) == ["docker-socket-proxy", "dokuwiki", "gate", "traefik"]
     assert sorted(host.networks) == [
-        "edge-dokuwiki", "homelab-network", "media-network", "socket-proxy", "traefik-network",
+        "edge-dokuwiki", "edge-gate", "homelab-network", "media-network", "socket-proxy", "traefik-network",
     ]  # fmt: skip
     assert set(host.containers["traefik"]["NetworkSettings"]["Networks"]) == {
-        "traefik-network", "socket-proxy", "edge-dokuwiki",
+        "traefik-network", "socket-proxy", "edge-dokuwiki", "edge-gate",
     }  # fmt: skip
-    assert set(host.volumes) == {"dokuwiki-storage", "prometheus-data"}
+    assert set(host.volumes) == {"dokuwiki-storage", "gate-data", "prometheus-data"}
     assert not [path for path in host.files if path.startswith("/opt/stacks/monitoring")]
     assert "/opt/stacks/monitoring" not in host.folders
     assert not [path for path in there.record() if "monitoring" in path]
@@ -92,7 +92,7 @@ async def test_an_app_that_moves_to_another_stack_keeps_its_data(there: LabOnFak
     await there.apply()
     labels = there.host.containers["dokuwiki"]["Config"]["Labels"]
     assert labels["com.docker.compose.project"] == "notes"
-    assert set(there.host.volumes) == {"dokuwiki-storage"}
+    assert set(there.host.volumes) == {"dokuwiki-storage", "gate-data"}
     assert COMPOSE not in there.host.files
 
 
@@ -165,7 +165,9 @@ async def test_a_failed_action_is_told_and_the_rest_is_done(there: LabOnFakeServ
     assert {type(one) for one in error.errors} >= {HealthError}
     codes = [one["code"] for one in error.to_dict()["errors"]]  # type: ignore[attr-defined]
     assert sorted(codes) == ["command-failed", "unhealthy"]
-    assert sorted(there.host.containers) == ["docker-socket-proxy", "dokuwiki", "glances", "node-exporter", "traefik"]
+    assert sorted(there.host.containers) == [
+        "docker-socket-proxy", "dokuwiki", "gate", "glances", "node-exporter", "traefik",
+    ]  # fmt: skip
     assert there.runs() == ["failed"]
 
 
@@ -268,7 +270,7 @@ async def test_down_keeps_all_data_and_up_brings_it_back(there: LabOnFakeServer)
     assert list(there.host.containers) == ["somebody-elses"]
     assert (there.host.files, there.host.volumes, there.host.networks) == (files, volumes, networks)
     await there.apply()
-    assert len(there.host.containers) == 7
+    assert len(there.host.containers) == 8
     assert await there.lab.down() == ("monitoring", "wiki", "core")
 
 
@@ -296,12 +298,14 @@ async def test_purge_lists_what_goes_and_takes_nothing_else(there: LabOnFakeServ
     lines = await there.lab.purgeable()
     assert lines == (
         "volume dokuwiki-storage with all data in it",
+        "volume gate-data with all data in it",
         "volume prometheus-data with all data in it",
         "folder /opt/stacks/core",
         "folder /opt/stacks/wiki",
         "folder /opt/stacks/monitoring",
         "folder /var/lib/ez-homelab",
         "network edge-dokuwiki",
+        "network edge-gate",
         "network edge-glances",
         "network edge-prometheus",
         "network homelab-network",

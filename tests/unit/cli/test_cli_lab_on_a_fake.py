@@ -138,7 +138,8 @@ def test_add_and_remove_edit_show_and_apply(ez: Face) -> None:
     document = ez.json("remove", "glances", "--yes")
     assert {action["id"] for action in document["applied"]["actions"]} >= {"core:service:monitoring/glances"}
     assert "glances" not in ez.there.host.containers
-    assert [app["name"] for app in ez.json("status")["apps"]] == ["docker-socket-proxy", "traefik", "dokuwiki"]
+    there = [app["name"] for app in ez.json("status")["apps"]]
+    assert there == ["docker-socket-proxy", "gate", "traefik", "dokuwiki"]
 
 
 def test_add_with_nobody_to_ask_changes_nothing(ez: Face) -> None:
@@ -170,8 +171,11 @@ def test_mistakes_in_the_lab_file_with_their_places(ez: Face) -> None:
 
 def test_check_looks_at_no_server(ez: Face) -> None:
     result = ez("check")
-    assert result.stdout == f"{ez.there.folder / 'homelab.yaml'} is fine: 1 apps, 1 addresses.\n"
-    assert ez.json("check")["routes"] == [{"name": "dokuwiki", "address": "https://dokuwiki.lab.localhost/"}]
+    assert result.stdout == f"{ez.there.folder / 'homelab.yaml'} is fine: 1 apps, 2 addresses.\n"
+    assert ez.json("check")["routes"] == [
+        {"name": "gate", "address": "https://auth.lab.localhost/"},
+        {"name": "dokuwiki", "address": "https://dokuwiki.lab.localhost/"},
+    ]
     assert ez.there.host.operations == []
 
 

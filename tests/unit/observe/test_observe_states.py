@@ -16,6 +16,7 @@ def test_every_app_in_the_order_of_the_lab_with_where_it_answers() -> None:
     statuses = app_statuses(DESIRED, observed_as(DESIRED))
     assert [(app.name, app.stack, app.state, app.address) for app in statuses] == [
         ("docker-socket-proxy", "core", "running", ""),
+        ("gate", "core", "running", "https://auth.lab.localhost/"),
         ("traefik", "core", "running", ""),
         ("dokuwiki", "wiki", "running", "https://dokuwiki.lab.localhost/"),
         ("prometheus", "monitoring", "running", "https://prometheus.lab.localhost/"),

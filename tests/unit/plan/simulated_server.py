@@ -124,6 +124,9 @@ class SimulatedServer:
 
     def _volume(self, action: Action) -> None:
         others = tuple(volume for volume in self.found.volumes if volume.name != action.name)
+        if action.verb == "copy":
+            require(len(others) < len(self.found.volumes), "there is nothing to copy")
+            return
         require(action.verb in ("create", "own"), "volumes are never removed")
         require((action.verb == "create") == (len(others) == len(self.found.volumes)), "wrong verb")
         made = ObservedVolume(action.name, action.settings["owner"] or "0:0", managed=True)

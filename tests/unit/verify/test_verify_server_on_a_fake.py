@@ -40,13 +40,14 @@ REDIRECT = {
 
 
 def router(name: str, rule: str | None = None, status: str = "enabled", provider: str = "docker") -> dict[str, Any]:
+    host = f"{'auth' if name == 'gate' else name}.lab.localhost"
     made = {"name": f"{name}@{provider}", "provider": provider, "status": status, "service": name}
-    return made | ({"rule": rule or f"Host(`{name}.lab.localhost`)"} if rule != "" else {})
+    return made | ({"rule": rule or f"Host(`{host}`)"} if rule != "" else {})
 
 
 WHOLE = [REDIRECT, *(router(route.name) for route in ROUTES)]
 ROUTERS: dict[str, tuple[list[dict[str, Any]], list[tuple[str, str]]]] = {
-    "as declared": (WHOLE, [("passed", "3 routers, all declared")]),
+    "as declared": (WHOLE, [("passed", "4 routers, all declared")]),
     "missing": (WHOLE[:-1], [("failed", "glances@docker is missing")]),
     "broken": (
         [*WHOLE[:-1], router("glances", status="disabled")],
@@ -58,14 +59,14 @@ ROUTERS: dict[str, tuple[list[dict[str, Any]], list[tuple[str, str]]]] = {
     ),
     "hand-made": (
         [*WHOLE, router("mine", provider="file")],
-        [("passed", "3 routers, all declared"), ("note", "mine@file is hand-made: Host(`mine.lab.localhost`)")],
+        [("passed", "4 routers, all declared"), ("note", "mine@file is hand-made: Host(`mine.lab.localhost`)")],
     ),
     "hand-made and broken": (
         [*WHOLE, router("mine", "", "disabled", "file")],
-        [("passed", "3 routers, all declared"), ("note", "mine@file is hand-made: no rule and is disabled")],
+        [("passed", "4 routers, all declared"), ("note", "mine@file is hand-made: no rule and is disabled")],
     ),
     "everything at once": (
-        [router("dokuwiki", "", "disabled")],
+        [router("gate"), router("dokuwiki", "", "disabled")],
         [(
             "failed",
             ("glances@docker is missing; prometheus@docker is missing; dokuwiki@docker is disabled; "
