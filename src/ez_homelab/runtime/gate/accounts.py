@@ -7,19 +7,18 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from .audit import Audit
+from .credentials import Credentials
+from .factors import Factors
 from .identities import Identities
 from .kinds import LinkInfo, Passkey, PasskeyInfo, Purpose, Refused, SecondFactors, Session, TotpOffer
 from .links import LONGEST as LONGEST_LINK
 from .links import Links
-from .passkeys import Passkeys
 from .passwords import OWASP, Effort, Passwords, weakness
-from .recovery import RecoveryCodes
 from .seal import Seal
 from .sessions import Sessions
 from .settings import PROOF_PREFIX, Person
 from .store import Store
 from .throttle import Lock, Throttle
-from .totp import Totp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,18 +55,12 @@ class Accounts:
         self._passwords = passwords
         self._sessions = Sessions(store, settings, clock)
         self._throttle = Throttle(store, clock)
-        self._totp = Totp(store, seal, clock)
-        self._recovery = RecoveryCodes(store, seal)
-        self._passkeys = Passkeys(store, clock)
+        self._credentials = Credentials(store, clock)
+        self._factors = Factors(store, seal, clock)
         self._links = Links(store, clock)
         self._identities = Identities(clock)
         self._audit = Audit(store, clock)
-        self._with_second_factor: set[str] = set()
         self._saved = clock()
-        for (user,) in store.rows(
-            "SELECT user FROM credentials WHERE totp IS NOT NULL UNION SELECT user FROM passkeys"
-        ):
-            self._with_second_factor.add(user)
         self._end_sessions_of_the_gone()
 
     @classmethod
@@ -132,12 +125,11 @@ class Accounts:
 
     def second_factors(self, user: str) -> SecondFactors:
         """What `user` has enrolled."""
-        listed = tuple(PasskeyInfo(key.id, key.name, key.added, key.used) for key in self._passkeys.of(user))
-        return SecondFactors(self._totp.has(user), listed, self._recovery.left(user))
+        return self._factors.of(user)
 
     def has_second_factor(self, user: str) -> bool:
         """Whether there is any; from memory, for the forward-auth server."""
-        return user in self._with_second_factor
+        return self._factors.any(user)
 
     def may_enrol(self, session: Session, address: str) -> bool:
         """Whether a second factor may be added: the first one only from the LAN or in a session from a one-time link;
@@ -150,7 +142,7 @@ class Accounts:
         """Two factors and a new token for the right code. Raises `Refused` (wrong, locked, gone)."""
         session = self._session_or_gone(session_token)
         tried = self._begin_code(session, address)
-        if not self._totp.check(session.user, "".join(code.split())):
+        if not self._factors.totp.check(session.user, "".join(code.split())):
             raise self._wrong("totp", session.user, address)
         return self._raise_level(session, "totp", address, tried)
 
@@ -158,7 +150,7 @@ class Accounts:
         """As `check_totp`, for a recovery code, which is used up. Raises `Refused` (wrong, locked, gone)."""
         session = self._session_or_gone(session_token)
         tried = self._begin_code(session, address)
-        if not self._recovery.use(session.user, code):
+        if not self._factors.recovery.use(session.user, code):
             raise self._wrong("recovery-code", session.user, address)
         return self._raise_level(session, "recovery-code", address, tried)
 
@@ -166,7 +158,7 @@ class Accounts:
         """A new secret to be put into an authenticator; the same one for ten minutes. Raises `Refused` (stale, gone,
         second-factor)."""
         self._check_may_change_factors(session)
-        return self._totp.offer(session.id, session.user, self._settings.policy.title)
+        return self._factors.totp.offer(session.id, session.user, self._settings.policy.title)
 
     async def finish_totp(self, session_token: str, code: str) -> tuple[str, Session, tuple[str, ...]]:
         """Keep the offered secret if the code fits: new token with two factors, and recovery codes where there were
@@ -174,9 +166,9 @@ class Accounts:
         session = self._session_or_gone(session_token)
         self._check_may_change_factors(session)
         with self._store.transaction(durable=True):
-            self._totp.accept(session.id, session.user, "".join(code.split()))
-            self._with_second_factor.add(session.user)
-            codes = () if self._recovery.left(session.user) else self._recovery.make(session.user)
+            self._factors.totp.accept(session.id, session.user, "".join(code.split()))
+            self._factors.settle(session.user)
+            codes = () if self._factors.recovery.left(session.user) else self._factors.recovery.make(session.user)
             self._audit.note("totp-added", session.user, session.address)
         return *self._raise_level(session, "totp", session.address), codes
 
@@ -184,9 +176,9 @@ class Accounts:
         """Raises `Refused` (stale, second-factor, gone)."""
         self._check_may_change_factors(session)
         with self._store.transaction(durable=True):
-            self._totp.remove(session.user)
+            self._factors.totp.remove(session.user)
             self._audit.note("totp-removed", session.user, session.address)
-            self._count_factors(session.user)
+            self._factors.settle(session.user)
 
     def new_recovery_codes(self, session: Session) -> tuple[str, ...]:
         """Ten new codes; those before are void. Raises `Refused` (stale, second-factor, gone)."""
@@ -194,21 +186,21 @@ class Accounts:
         if not self.has_second_factor(session.user):
             raise Refused("second-factor")
         self._audit.note("recovery-codes-made", session.user, session.address)
-        return self._recovery.make(session.user)
+        return self._factors.recovery.make(session.user)
 
     # --- passkeys
 
     def user_handle(self, user: str) -> bytes:
         """The WebAuthn user handle: random, stable, says nothing about the person (WebAuthn L3, 14.6.1)."""
-        return self._passkeys.handle(user)
+        return self._factors.passkeys.handle(user)
 
     def passkeys(self, user: str) -> tuple[Passkey, ...]:
         """The person's passkeys, oldest first."""
-        return self._passkeys.of(user)
+        return self._factors.passkeys.of(user)
 
     def passkey(self, credential_id: bytes) -> Passkey | None:
         """The passkey with this credential id, whoever has it."""
-        return self._passkeys.find(credential_id)
+        return self._factors.passkeys.find(credential_id)
 
     def add_passkey(
         self,
@@ -223,8 +215,8 @@ class Accounts:
         somebody's already)."""
         self._check_may_change_factors(session)
         with self._store.transaction(durable=True):
-            added = self._passkeys.add(session.user, credential_id, public_key, sign_count, name, transports)
-            self._with_second_factor.add(session.user)
+            added = self._factors.passkeys.add(session.user, credential_id, public_key, sign_count, name, transports)
+            self._factors.settle(session.user)
             self._audit.note("passkey-added", session.user, session.address, added.id)
         return added
 
@@ -236,10 +228,10 @@ class Accounts:
         """Raises `Refused` (stale, second-factor, gone)."""
         self._check_may_change_factors(session)
         with self._store.transaction(durable=True):
-            if not self._passkeys.remove(session.user, id):
+            if not self._factors.passkeys.remove(session.user, id):
                 raise Refused("gone")
             self._audit.note("passkey-removed", session.user, session.address, id)
-            self._count_factors(session.user)
+            self._factors.settle(session.user)
 
     async def sign_in_with_passkey(
         self,
@@ -265,7 +257,7 @@ class Accounts:
     ) -> tuple[str, Session]:
         """Two factors and a new token, for a passkey of the session's own person. Raises `Refused` (wrong, gone)."""
         session = self._session_or_gone(session_token)
-        passkey = self._passkeys.find(credential_id)
+        passkey = self._factors.passkeys.find(credential_id)
         if passkey is None or passkey.user != session.user:
             raise self._wrong("passkey", session.user, session.address)
         self._use_passkey(credential_id, new_sign_count, session.address)
@@ -283,7 +275,7 @@ class Accounts:
         stored = await self._passwords.hash(new)
         self._check_live(session)
         with self._store.transaction(durable=True):
-            self._store_password(session.user, stored)
+            self._credentials.keep(session.user, stored)
             self.end_all(session.user, except_id=session.id)
             self._audit.note("password-changed", session.user, address)
             return self._sessions.renew(session, session.factors)
@@ -309,7 +301,7 @@ class Accounts:
         with self._store.transaction(durable=True):
             self._links.use(link_token)
             if stored is not None:
-                self._store_password(found.user, stored)
+                self._credentials.keep(found.user, stored)
                 self.end_all(found.user)
             event = f"{found.purpose}-link"
             return self._start(found.user, 1, event, address=address, agent=agent, from_link=True)
@@ -353,7 +345,7 @@ class Accounts:
         self._check_strength(password, user)
         stored = await self._passwords.hash(password)
         with self._store.transaction(durable=True):
-            self._store_password(user, stored)
+            self._credentials.keep(user, stored)
             self.end_all(user)
             self._audit.note("password-set", user)
 
@@ -361,7 +353,7 @@ class Accounts:
         """Forget TOTP, passkeys and recovery codes; every session ends. Raises `LookupError`."""
         self._known(user)
         with self._store.transaction(durable=True):
-            self._forget_factors(user)
+            self._factors.forget(user)
             self.end_all(user)
             self._audit.note("second-factors-reset", user)
 
@@ -382,10 +374,10 @@ class Accounts:
         if user.startswith(PROOF_PREFIX):
             return
         with self._store.transaction(durable=True):
-            self._forget_factors(user)
+            self._factors.forget(user)
             self._links.remove(user)
             self._throttle.forget(user)
-            self._store.change("DELETE FROM credentials WHERE user = ?", user)
+            self._credentials.remove(user)
             self._audit.note("forgotten", user)
 
     def people(self) -> tuple[str, ...]:
@@ -394,7 +386,7 @@ class Accounts:
 
     def has_password(self, user: str) -> bool:
         """Whether the person has chosen one."""
-        return self._stored_password(user) is not None
+        return self._credentials.of(user) is not None
 
     def invited_until(self, user: str) -> float | None:
         """When the person's invitation expires; None: there is none."""
@@ -408,7 +400,7 @@ class Accounts:
 
     async def _check_password(self, user: str, password: str, address: str, event: str) -> None:
         tried = self._throttle.password_try(user, address)
-        stored = None if self.person(user) is None else self._stored_password(user)
+        stored = None if self.person(user) is None else self._credentials.of(user)
         try:
             fits = await self._passwords.fits(stored, password)
         except Refused:
@@ -419,7 +411,7 @@ class Accounts:
         tried.was_right()
         if stored is not None and self._passwords.is_outdated(stored):
             with suppress(Refused):
-                self._store_password(user, await self._passwords.hash(password))
+                self._credentials.keep(user, await self._passwords.hash(password))
 
     def _check_may_sign_in(self, user: str, address: str) -> None:
         person = self.person(user)
@@ -488,37 +480,16 @@ class Accounts:
 
     def _use_passkey(self, credential_id: bytes, sign_count: int, address: str) -> Passkey:
         try:
-            return self._passkeys.used(credential_id, sign_count)
+            return self._factors.passkeys.used(credential_id, sign_count)
         except Refused as refused:
-            owner = self._passkeys.find(credential_id)
+            owner = self._factors.passkeys.find(credential_id)
             if refused.reason == "wrong" and owner is not None:
                 self._audit.note("passkey-copied", owner.user, address, owner.id)
             raise
 
-    def _count_factors(self, user: str) -> None:
-        """Recovery codes are a way round a second factor, not one of their own: they go with the last."""
-        if not self._totp.has(user) and not self._passkeys.of(user):
-            self._recovery.remove(user)
-            self._with_second_factor.discard(user)
-
-    def _forget_factors(self, user: str) -> None:
-        self._totp.remove(user)
-        self._passkeys.remove_all(user)
-        self._count_factors(user)
-
     def _check_strength(self, password: str, user: str) -> None:
         if fault := weakness(password, user):
             raise Refused("weak", detail=fault)
-
-    def _stored_password(self, user: str) -> str | None:
-        found = self._store.row("SELECT password FROM credentials WHERE user = ?", user)
-        return found[0] if found else None
-
-    def _store_password(self, user: str, stored: str) -> None:
-        with self._store.transaction(durable=True):
-            self._store.change("INSERT OR IGNORE INTO credentials (user) VALUES (?)", user)
-            statement = "UPDATE credentials SET password = ?, password_set = ? WHERE user = ?"
-            self._store.change(statement, stored, self._clock(), user)
 
     def _known(self, user: str) -> Person:
         person = self._settings.people.users.get(user)

@@ -7,12 +7,12 @@ import logging
 import re
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
 log = logging.getLogger("gate.settings")
 
@@ -26,6 +26,8 @@ HOST_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-
 CANONICAL_PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,=:@/-]*")
 
 DOT_SEGMENTS = frozenset((".", ".."))
+
+NOT_IN_A_HEADER = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 Kind = TypeVar("Kind")
 Network = IPv4Network | IPv6Network
@@ -134,7 +136,7 @@ class Settings:
     def __init__(self, policy: Policy, people: People) -> None:
         self.policy = policy
         self.people = people
-        self._folder = Path()
+        self._folder: Path | None = None
         self._stamps: dict[str, tuple[int, int, int]] = {}
 
     @classmethod
@@ -147,26 +149,29 @@ class Settings:
 
     def reload(self) -> bool:
         """Read what has changed since the last look; whether anything did. Never raises: what is broken is logged."""
-        changed_policy = self._changed("policy.json")
-        changed_people = self._changed("people.json")
+        if self._folder is None:
+            return False
+        changed_policy = self._changed(self._folder / "policy.json")
+        changed_people = self._changed(self._folder / "people.json")
         if changed_policy:
-            self.policy = self._kept("policy.json", read_policy, self.policy)
+            self.policy = _kept(self._folder / "policy.json", read_policy, self.policy)
         if changed_people:
-            self.people = self._kept("people.json", read_people, self.people)
+            self.people = _kept(self._folder / "people.json", read_people, self.people)
         return changed_policy or changed_people
 
-    def _changed(self, name: str) -> bool:
-        stamp = _stamp(self._folder / name)
-        changed = stamp != self._stamps.get(name)
-        self._stamps[name] = stamp
+    def _changed(self, path: Path) -> bool:
+        stamp = _stamp(path)
+        changed = stamp != self._stamps.get(path.name)
+        self._stamps[path.name] = stamp
         return changed
 
-    def _kept(self, name: str, reader: Callable[[str], Kind], before: Kind) -> Kind:
-        try:
-            return _read(self._folder / name, reader)
-        except SettingsError as fault:
-            log.error("%s; the gate goes on with what it read before", fault)
-            return before
+
+def _kept(path: Path, reader: Callable[[str], Kind], before: Kind) -> Kind:
+    try:
+        return _read(path, reader)
+    except SettingsError as fault:
+        log.error("%s; the gate goes on with what it read before", fault)
+        return before
 
 
 def _stamp(path: Path) -> tuple[int, int, int]:
@@ -295,6 +300,6 @@ def _person(user: str, entry: object) -> Person:
     if not isinstance(entry, dict):
         raise SettingsError(f"{place}: an object is expected")
     name, email = str(entry.get("name") or user), str(entry.get("email") or "")
-    if not (name + email).isprintable():
+    if NOT_IN_A_HEADER.search(name + email):
         raise SettingsError(f"{place}: name and email may not hold line breaks or control characters")
     return Person(user, name, email, _groups(entry, place), _value({"disabled": False, **entry}, "disabled", bool))

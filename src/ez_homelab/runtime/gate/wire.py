@@ -1,7 +1,8 @@
 """HTTP/1.1 as Traefik's forward-auth speaks it: GET, no body, many requests on one connection.
 
-A server of its own because every request of every app waits for it: it answers about twice as many as aiohttp's, whose
-parser does much that cannot occur here. What can be read in two ways is refused, not interpreted.
+A server of its own because every request of every app waits for it: of the same trivial answer it gives 1.7 times as
+many in a second as aiohttp's low-level server (wrk, 32 connections, two shared cores), whose parser does much that
+cannot occur here. What can be read in two ways is refused, not interpreted.
 """
 
 from __future__ import annotations
