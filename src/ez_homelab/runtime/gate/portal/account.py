@@ -22,7 +22,6 @@ _DONE = {
     "app-on": "Your authenticator app is on.",
     "app-off": "Your authenticator app is off.",
     "passkey-added": "Your passkey is ready. Next time you can sign in with it.",
-    "passkey-renamed": "The passkey has a new name.",
     "passkey-removed": "The passkey is removed.",
     "password": "Your password is changed, and you are signed out everywhere else.",
     "session-ended": "That session has ended.",

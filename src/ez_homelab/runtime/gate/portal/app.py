@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from ..accounts import Accounts
+    from ..clock import Clock
     from ..settings import Settings
 
     Answer = Callable[[Visit], Awaitable[web.Response]]
@@ -50,28 +52,36 @@ CHANGES: dict[str, Answer] = {
     "/sign-out": sign_in.sign_out,
 }
 
+FOR_EVERYBODY = frozenset({"/", "/link/{token}", "/passkeys/sign-in", "/passkeys/sign-in/options", "/sign-out"})
+"""All other addresses above are for people who are signed in; whoever is not is led to sign in first."""
+
 SERVER_LIMITS = {"max_line_size": 8190, "max_field_size": 8190, "max_headers": 64, "keepalive_timeout": 120.0}
 """For the server that runs the application (`web.AppRunner(app, **SERVER_LIMITS)`). Traefik keeps an idle connection
 for 90 s; the portal waits longer, so that it never closes one that Traefik is about to use."""
 
 
-def make_portal(accounts: Accounts, settings: Settings, *, body_seconds: float = 10) -> web.Application:
-    """Return the portal. `body_seconds`: how long a browser may take to send a form."""
+def make_portal(
+    accounts: Accounts, settings: Settings, *, clock: Clock = time.time, body_seconds: float = 10
+) -> web.Application:
+    """Return the portal. `clock`: seconds since 1970; `body_seconds`: how long a browser may take to send a form."""
     app = web.Application(middlewares=[guard.headers, guard.answers, guard.locks], client_max_size=guard.LARGEST_BODY)
-    app[guard.PORTAL] = Portal(accounts, settings, Pages(), Ceremonies(Challenges()))
+    app[guard.PORTAL] = Portal(accounts, settings, Pages(), Ceremonies(Challenges(clock)), clock)
     app[guard.BODY_SECONDS] = body_seconds
     for path, answer in LOOKS.items():
-        app.router.add_get(path, _handler(answer))
+        app.router.add_get(path, _handler(path, answer))
     for path, answer in CHANGES.items():
-        app.router.add_post(path, _handler(answer))
+        app.router.add_post(path, _handler(path, answer))
     app.router.add_get(guard.HEALTH, _health)
     app.router.add_get("/static/{name}", _static)
     return app
 
 
-def _handler(answer: Answer) -> Callable[[web.Request], Awaitable[web.Response]]:
+def _handler(path: str, answer: Answer) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def handle(request: web.Request) -> web.Response:
-        return await answer(guard.visit_of(request))
+        visit = guard.visit_of(request)
+        if path not in FOR_EVERYBODY:
+            visit.require_session()
+        return await answer(visit)
 
     return handle
 

@@ -4,32 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..cookies import SESSION
 from . import csrf
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from aiohttp import web
 
     from ..accounts import Session
 
-SESSION = "ez_session"
-MAX_TRIED = 8
 
-
-def named(header: str, name: str) -> list[str]:
-    """Return the values of every cookie of that name, in the order sent.
-
-    A neighbour can plant a second one with a longer path; none of them is to hide the real one. At most MAX_TRIED.
-    """
-    return list(_named(header, name))[:MAX_TRIED]
-
-
-def _named(header: str, name: str) -> Iterator[str]:
+def browser_of(header: str) -> str | None:
+    """Return the forms' cookie of a Cookie header, if it is one that the portal could have made."""
     for part in header.split(";"):
-        key, found, value = part.strip().partition("=")
-        if found and key == name:
-            yield value
+        name, _, value = part.strip().partition("=")
+        if name == csrf.COOKIE and csrf.is_browser(value):
+            return value
+    return None
 
 
 def set_session(response: web.StreamResponse, domain: str, token: str, session: Session, now: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import traceback
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -15,7 +16,7 @@ from . import csrf
 from .headers import security_headers
 from .redirects import with_target
 from .refusals import answer_to
-from .visit import Portal, Visit
+from .visit import Elsewhere, Portal, Visit
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -26,7 +27,7 @@ log = logging.getLogger("gate.portal")
 
 PORTAL: web.AppKey[Portal] = web.AppKey("portal", Portal)
 BODY_SECONDS: web.AppKey[float] = web.AppKey("body_seconds", float)
-VISIT = "visit"
+VISIT: web.RequestKey[Visit] = web.RequestKey("visit", Visit)
 
 LARGEST_BODY = 65536
 MOST_FIELDS = 32
@@ -55,8 +56,7 @@ _BROKEN = (
 
 def visit_of(request: web.Request) -> Visit:
     """Return the visit that the guard has made for a request."""
-    visit: Visit = request[VISIT]
-    return visit
+    return request[VISIT]
 
 
 @web.middleware
@@ -78,13 +78,15 @@ async def answers(request: web.Request, handler: Handler) -> web.StreamResponse:
         return await handler(request)
     except Refused as refused:
         return _refused(visit, refused)
-    except web.HTTPRedirection as onward:
-        return _onward(visit, onward.headers["Location"])
+    except Elsewhere as elsewhere:
+        return _elsewhere(visit, elsewhere.location)
     except web.HTTPException as fault:
         heading, text = _NOT_OURS if fault.status == 403 else _SAID.get(fault.status, _SAID[400])
         return _failed(visit, fault.status, heading, text, fault.headers.get(hdrs.ALLOW))
-    except Exception as fault:  # whatever it is, nobody gets in by it, and nobody reads more than that
-        log.exception("%s %s failed: %s", request.method, request.match_info.route.name, type(fault).__name__)
+    except Exception as fault:  # noqa: BLE001 - whatever it is: nobody gets in by it, and nobody reads more than that
+        # Where it happened, but not its text: that may hold what somebody typed.
+        where = "".join(traceback.format_tb(fault.__traceback__))
+        log.error("%s %s: %s\n%s", request.method, _pattern(request), type(fault).__name__, where)
         return _failed(visit, 500, *_BROKEN)
 
 
@@ -138,6 +140,12 @@ def _document(body: bytes) -> dict[str, Any]:
     return document
 
 
+def _pattern(request: web.Request) -> str:
+    """The address without what is secret in it: a link's token."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource else "?"
+
+
 def _bare(host: str) -> str:
     return host.rsplit(":", 1)[0].lower() if host.rpartition(":")[2].isdigit() else host.lower()
 
@@ -157,7 +165,7 @@ def _refused(visit: Visit, refused: Refused) -> web.Response:
     return response
 
 
-def _onward(visit: Visit, location: str) -> web.Response:
+def _elsewhere(visit: Visit, location: str) -> web.Response:
     if _is_script(visit):
         return web.json_response({"error": "You are no longer signed in: reload the page."}, status=401)
     return visit.go(location)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from .redirects import host_of, may_follow
+from ..decide import Asked, Who, decide
+from .redirects import host_of, may_follow, path_of
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -18,7 +19,7 @@ def arrive(visit: Visit) -> web.Response:
     """Lead a signed-in person to where they wanted to go, or say what is in the way."""
     if visit.target is None:
         return visit.go("/")
-    outcome = outcome_at(visit, host_of(visit.target))
+    outcome = outcome_at(visit, visit.target)
     if outcome == "second-step":
         return visit.go(visit.here("/second-factor"))
     if outcome != "open":
@@ -32,24 +33,20 @@ def arrive(visit: Visit) -> web.Response:
     )
 
 
-def outcome_at(visit: Visit, host: str) -> Outcome:
-    """What a host of the lab answers to this person, by the same rules as the forward-auth server's."""
-    policy, session = visit.policy, visit.session
-    route = policy.route(host)
-    if host == policy.portal:
+def outcome_at(visit: Visit, target: str) -> Outcome:
+    """What an address of the lab answers to this person: what the forward-auth server would, and in words why not."""
+    host, session, policy = host_of(target), visit.session, visit.policy
+    has_second_factor = visit.accounts.has_second_factor(session.user)
+    asked = Asked("GET", "https", host, path_of(target), visit.address, wants_page=True)
+    decision = decide(asked, policy, Who(session, visit.person, has_second_factor))
+    if decision.status == 200:
         return "open"
+    route = policy.route(host)
     if route.lan_only and not policy.in_lan(visit.address):
         return "lan-only"
-    if route.policy == "deny":
+    if route.policy == "deny" or (route.groups and route.groups.isdisjoint(visit.person.groups)):
         return "not-allowed"
-    if route.policy == "bypass":
-        return "open"
-    if route.groups and route.groups.isdisjoint(visit.person.groups):
-        return "not-allowed"
-    if route.policy == "two_factor" and session.factors < 2:
-        known = visit.accounts.second_factors(session.user).any
-        return "second-step" if known or visit.accounts.may_enrol(session, visit.address) else "not-here"
-    return "open"
+    return "second-step" if decision.location else "not-here"
 
 
 def _closed(visit: Visit, outcome: Outcome) -> web.Response:

@@ -9,7 +9,7 @@ from aiohttp import web
 from ..accounts import Refused
 from . import passkeys
 from .onward import outcome_at
-from .redirects import host_of, may_follow
+from .redirects import may_follow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -130,7 +130,7 @@ def _location(visit: Visit) -> str:
     """Where the script leads the browser: straight on, or to the start page, which explains what is in the way."""
     if visit.target is None:
         return "/"
-    if may_follow(visit.method) and outcome_at(visit, host_of(visit.target)) == "open":
+    if may_follow(visit.method) and outcome_at(visit, visit.target) == "open":
         return visit.target
     return visit.here("/")
 

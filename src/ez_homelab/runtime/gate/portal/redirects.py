@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 MAX_LENGTH = 4096
 
@@ -37,8 +37,8 @@ def host_of(target: str) -> str:
 
 
 def path_of(target: str) -> str:
-    """Return path and query of an address that safe_target() returned, without its fragment."""
-    return target.removeprefix("https://" + host_of(target)).split("#", 1)[0]
+    """Return path and query of an address that safe_target() returned."""
+    return target.removeprefix(f"https://{host_of(target)}").partition("#")[0]
 
 
 def may_follow(method: str | None) -> bool:
@@ -50,8 +50,8 @@ def with_target(path: str, target: str | None, method: str | None) -> str:
     """Return a portal path that carries where the person wants to go (`rd`) and how it was asked for (`rm`)."""
     if target is None:
         return path
-    carried = f"rd={quote(target, safe='')}"
-    return f"{path}?{carried}&rm={quote(method, safe='')}" if method else f"{path}?{carried}"
+    carried = {"rd": target, "rm": method} if method else {"rd": target}
+    return f"{path}{'&' if '?' in path else '?'}{urlencode(carried, safe='', quote_via=quote)}"
 
 
 def _belongs(host: str, domain: str) -> bool:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aiohttp import web
-
 from ..accounts import Refused
 from .onward import arrive
 from .pages import in_groups, qr_code
 from .redirects import with_target
 from .refusals import answer_to
+from .visit import Elsewhere
 
 if TYPE_CHECKING:
+    from aiohttp import web
+
     from .visit import Visit
 
 WRONG_CODE = "This code does not fit. Wait for the next one and try that."
@@ -99,7 +100,7 @@ def _check_may_enrol(visit: Visit) -> None:
     if not visit.accounts.may_enrol(session, visit.address):
         raise Refused("second-factor" if visit.accounts.second_factors(session.user).any else "forbidden")
     if not visit.accounts.is_fresh(session):
-        raise web.HTTPSeeOther(with_target("/confirm?next=set-up", visit.target, visit.method))
+        raise Elsewhere(with_target("/confirm?next=set-up", visit.target, visit.method))
 
 
 def _set_up_page(visit: Visit, refused: Refused | None = None) -> web.Response:

@@ -71,7 +71,7 @@ def _form(
 def _home(visit: Visit) -> web.Response:
     apps = []
     for route in visit.policy.routes.values():
-        outcome = outcome_at(visit, route.host)
+        outcome = outcome_at(visit, f"https://{route.host}/")
         if route.host != visit.policy.portal and outcome in ("open", "second-step"):
             title = route.title or route.name or route.host
             apps.append({"host": route.host, "title": title, "asks_second_step": outcome == "second-step"})

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from ..cookies import take_session
 from . import cookies, csrf
 from .redirects import host_of, safe_target, with_target
+from .words import ago
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from ..accounts import Accounts, Session
     from ..settings import Person, Policy, Settings
@@ -33,6 +34,18 @@ class Portal:
     settings: Settings
     pages: Pages
     ceremonies: Ceremonies
+    clock: Callable[[], float]
+
+
+class Elsewhere(Exception):  # noqa: N818 - a way to go, not a fault
+    """Something else comes first: the browser is led to `location`, a path of the portal.
+
+    aiohttp's own redirects are not used: they rewrite the escapes of an address.
+    """
+
+    def __init__(self, location: str) -> None:
+        super().__init__(location)
+        self.location = location
 
 
 class Visit:
@@ -43,9 +56,9 @@ class Visit:
         self.request = request
         self.form: Mapping[str, str] = {}
         self.sent: Mapping[str, Any] = {}
-        known = [value for value in cookies.named(self._cookies, csrf.COOKIE) if csrf.is_browser(value)]
-        self.is_new_browser = not known
-        self.browser = known[0] if known else csrf.new_browser()
+        known = cookies.browser_of(self._cookies)
+        self.is_new_browser = known is None
+        self.browser = known or csrf.new_browser()
 
     @property
     def accounts(self) -> Accounts:
@@ -77,29 +90,34 @@ class Visit:
 
     @cached_property
     def signed_in(self) -> tuple[str, Session] | None:
-        """Token and session of the first session cookie that is good; None without one."""
-        for token in cookies.named(self._cookies, cookies.SESSION):
-            session = self.accounts.session_of(token)
-            if session is not None and self.accounts.person(session.user) is not None:
-                return token, session
-        return None
+        """Token and session, by the same reading of the cookies as the forward-auth server's; None without one."""
+        token, _ = take_session(self._cookies)
+        session = self.accounts.session_of(token) if token else None
+        return (token, session) if session else None
+
+    def require_session(self) -> tuple[str, Session]:
+        """Return token and session; the person is sent to sign in where there is none."""
+        if self.signed_in is None:
+            page = self.origin + self.request.path if self.request.method == "GET" else f"{self.origin}/account"
+            raise Elsewhere(with_target("/", self.target or page, self.method))
+        return self.signed_in
 
     @property
     def session(self) -> Session:
-        """The session; the person is sent to sign in where there is none."""
-        return self._required()[1]
+        """The session."""
+        return self.require_session()[1]
 
     @property
     def token(self) -> str:
-        """The session's token; the person is sent to sign in where there is none."""
-        return self._required()[0]
+        """The session's token."""
+        return self.require_session()[0]
 
     @property
     def person(self) -> Person:
-        """Who is signed in; the person is sent to sign in where nobody is."""
+        """Who is signed in."""
         person = self.accounts.person(self.session.user)
         if person is None:
-            raise web.HTTPSeeOther("/")
+            raise Elsewhere("/")
         return person
 
     @cached_property
@@ -137,9 +155,12 @@ class Visit:
             "target": self.target,
             "method": self.method,
             "going_to": self.going_to,
+            "ago": lambda then: ago(then, self.portal.clock()),
             "width": "narrow",
             "error": refusal.text if refusal else None,
+            "wrong": refusal is not None and refusal.status in (400, 401),
             "notice": None,
+            "nav_link": ("Account", "/account"),
         }
         text = self.portal.pages.render(template, {**shared, **context})
         response = web.Response(text=text, status=refusal.status if refusal else status, content_type="text/html")
@@ -165,7 +186,7 @@ class Visit:
 
     def keep(self, response: web.Response) -> web.Response:
         """Hand the browser the session that this request took."""
-        cookies.set_session(response, self.policy.domain, self.token, self.session, time.time())
+        cookies.set_session(response, self.policy.domain, self.token, self.session, self.portal.clock())
         return response
 
     @property
@@ -175,9 +196,3 @@ class Visit:
     def _said(self, name: str) -> str | None:
         found = self.form.get(name) or self.sent.get(name) or self.request.query.get(name)
         return found if isinstance(found, str) else None
-
-    def _required(self) -> tuple[str, Session]:
-        if self.signed_in is None:
-            page = self.origin + self.request.path if self.request.method == "GET" else f"{self.origin}/account"
-            raise web.HTTPSeeOther(with_target("/", self.target or page, self.method))
-        return self.signed_in

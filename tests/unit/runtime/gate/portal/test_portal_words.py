@@ -48,11 +48,7 @@ WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
         (f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {WEBKIT}", "Chrome on Windows"),
         (f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {WEBKIT} Edg/140.0.0.0", "Edge on Windows"),
         (f"Mozilla/5.0 (Linux; Android 10; K) {WEBKIT}", "Chrome on Android"),
-        (
-            "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
-            "Version/18.6 Mobile/15E148 Safari/604.1",
-            "Safari on iPhone",
-        ),
+        ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) Version/18.6 Safari/604.1", "Safari on iPhone"),
         ("curl/8.5.0", "curl"),
         ("", "Unknown browser"),
         ("something else", "Unknown browser"),
