@@ -54,7 +54,8 @@ class Authorizer:
             return FAULT
 
     def _answer(self, fields: dict[str, str]) -> bytes:
-        token, cookies = take_session(fields.get("cookie", ""))
+        sent = fields.get("cookie", "")
+        token, others = take_session(sent)
         asked = Asked(
             fields.get("x-forwarded-method", ""),
             fields.get("x-forwarded-proto", ""),
@@ -65,7 +66,7 @@ class Authorizer:
         )
         decision = decide(asked, self._settings.policy, self._who(token) if token else None)
         if decision.status == 200:
-            return self._let_through(decision.person, cookies)
+            return self._let_through(decision.person, sent if decision.with_session else others)
         return _refuse(decision)
 
     def _who(self, token: str) -> Who | None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 SECURE = ("https", "wss")
 PORT = re.compile(r":[0-9]{1,5}")
 METHOD = re.compile(r"[A-Za-z-]{1,32}")
+LONGEST_HOST = 253
 LONGEST_URI = 8_000
 """Longer ones are not taken along to the portal: no browser would follow such a redirect."""
 LOOKING = ("GET", "HEAD", "OPTIONS")
@@ -43,16 +44,19 @@ class Who(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One answer. `location` is where to sign in; `person` is who the app is told about."""
+    """One answer. `location` is where to sign in; `person` is who the app is told about; only the portal is ever given
+    the session (`with_session`)."""
 
     status: int
     location: str = ""
     person: Person | None = None
+    with_session: bool = False
 
 
 UNCLEAR = Decision(400)
 FORBIDDEN = Decision(403)
 OPEN = Decision(200)
+PORTAL = Decision(200, with_session=True)
 
 
 def decide(asked: Asked, policy: Policy, who: Who | None) -> Decision:
@@ -61,7 +65,7 @@ def decide(asked: Asked, policy: Policy, who: Who | None) -> Decision:
     if not host or not asked.uri.startswith("/") or asked.proto not in SECURE or not METHOD.fullmatch(asked.method):
         return UNCLEAR
     if host == policy.portal:
-        return OPEN
+        return PORTAL
     route = policy.route(host)
     if route.policy == "deny" or (route.lan_only and not policy.in_lan(asked.address)):
         return FORBIDDEN
@@ -99,7 +103,7 @@ def plain_host(host: str, domain: str) -> str:
     name = name.removesuffix(".")
     if name != domain and not name.endswith("." + domain):
         return ""
-    return name if HOST_NAME.fullmatch(name) else ""
+    return name if len(name) <= LONGEST_HOST and HOST_NAME.fullmatch(name) else ""
 
 
 def is_open(route: RoutePolicy, uri: str) -> bool:
