@@ -25,7 +25,7 @@ MINUTES = 5
 async def visitors(host: Host, routes: Iterable[Route]) -> AsyncIterator[Visitors | str]:
     """The cookies of the proof's people; text that says why where there can be none."""
     groups = sorted({group for route in routes for group in route.sign_on.groups})
-    wanted = ((groups, 2), (groups, 1), ([], 2))
+    wanted: tuple[tuple[list[str], int], ...] = ((groups, 2), (groups, 1), ([], 2))
     try:
         made = await asyncio.gather(
             *(ask_gate(host, "identity", groups=of, factors=factors, minutes=MINUTES) for of, factors in wanted)
