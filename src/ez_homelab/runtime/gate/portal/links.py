@@ -43,7 +43,7 @@ async def use(visit: Visit) -> web.Response:
         if refused.reason not in ("weak", "busy", "locked"):
             return _gone(visit)
         return _form(visit, found, answer_to(refused, MISTYPED))
-    visit.take(token, session)
+    visit.begin(token, session)
     return visit.keep(visit.go("/"))
 
 

@@ -56,8 +56,7 @@ async def sign_in(visit: Visit) -> web.Response:
     credential = _credential(visit)
     passkey = _known(visit, credential)
     shown = _shown(visit, credential, "sign-in", passkey)
-    before = visit.signed_in
-    visit.take(
+    visit.begin(
         *await visit.accounts.sign_in_with_passkey(
             passkey.credential_id,
             shown.sign_count,
@@ -67,8 +66,6 @@ async def sign_in(visit: Visit) -> web.Response:
             remember=visit.sent.get("remember") is True,
         )
     )
-    if before is not None:
-        visit.accounts.end_session(before[1].user, before[1].id)
     return visit.keep(_lead(_location(visit)))
 
 

@@ -30,16 +30,13 @@ async def sign_in(visit: Visit) -> web.Response:
     """POST / (user, password, remember, rd, rm): a new session, whatever the browser had before."""
     remember = visit.form.get("remember") == "yes"
     user = visit.form.get("user", "").strip().lower()
-    before = visit.signed_in
     try:
         token, session = await visit.accounts.sign_in(
             user, visit.form.get("password", ""), address=visit.address, agent=visit.agent, remember=remember
         )
     except Refused as refused:
         return _form(visit, answer_to(refused, WRONG), user=user, remember=remember)
-    if before is not None:
-        visit.accounts.end_session(before[1].user, before[1].id)
-    visit.take(token, session)
+    visit.begin(token, session)
     return visit.keep(arrive(visit))
 
 

@@ -184,6 +184,13 @@ class Visit:
         """From here on in this request, this is the session."""
         self.__dict__["signed_in"] = (token, session)
 
+    def begin(self, token: str, session: Session) -> None:
+        """Take a new session; the one that this browser had before ends."""
+        before = self.signed_in
+        if before is not None:
+            self.accounts.end_session(before[1].user, before[1].id)
+        self.take(token, session)
+
     def keep(self, response: web.Response) -> web.Response:
         """Hand the browser the session that this request took."""
         cookies.set_session(response, self.policy.domain, self.token, self.session, self.portal.clock())

@@ -83,6 +83,15 @@ async def test_after_a_password_that_does_not_do_the_link_is_still_good(
     assert (await browser.post(f"/link/{token}", NEW)).status == 303
 
 
+async def test_a_link_ends_the_session_that_the_browser_had(world: World, browser: Browser) -> None:
+    await browser.sign_in("ben")
+    token, _ = world.accounts.make_link("anna", "login", 10)
+    await browser.get(f"/link/{token}")
+    await browser.post(f"/link/{token}")
+    assert world.accounts.sessions("ben") == ()
+    assert "Hello Anna" in (await browser.get("/")).words
+
+
 async def test_a_link_leads_nowhere_else(world: World, browser: Browser) -> None:
     token, _ = world.accounts.make_link("anna", "login", 10)
     await browser.get(f"/link/{token}?rd=https%3A%2F%2Fevil.example%2F")
