@@ -6,17 +6,23 @@ from typing import TYPE_CHECKING
 
 from ez_homelab.config.model import Paths
 from ez_homelab.config.rules import CORE_APPS, SIGN_ON_APPS
+from ez_homelab.config.users import enabled_admins
 from ez_homelab.doctor import Subject
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from ez_homelab.catalog.app import App
     from ez_homelab.config.model import Lab
+    from ez_homelab.config.people import Person
     from ez_homelab.render.desired import Desired
 
+NOBODY: Mapping[str, Person] = {}
 
-def subject_of(lab: Lab, desired: Desired, find_app: Callable[[str], App]) -> Subject:
+
+def subject_of(
+    lab: Lab, desired: Desired, find_app: Callable[[str], App], people: Mapping[str, Person] = NOBODY
+) -> Subject:
     """The subject for the lab's core server, as if every image were there."""
     server = desired.servers[lab.core.name]
     own = (*CORE_APPS, *SIGN_ON_APPS[lab.sign_on.engine])
@@ -28,7 +34,29 @@ def subject_of(lab: Lab, desired: Desired, find_app: Callable[[str], App]) -> Su
         data_paths=_data_paths(lab, apps),
         architectures={app.id: _architectures(app, lab) for app in apps},
         reserved_bytes=sum(service.reserved_memory for service in server.services),
+        engine=lab.sign_on.engine,
+        sign_on=SIGN_ON_APPS[lab.sign_on.engine][0],
+        admins=enabled_admins(people),
+        certificate=server.certificate.path,
+        lan=lab.sign_on.lan,
+        lan_routes=tuple(route.name for route in desired.routes if route.sign_on.access == "lan"),
+        open_routes=_open_routes(lab, desired, find_app),
     )
+
+
+def _open_routes(lab: Lab, desired: Desired, find_app: Callable[[str], App]) -> dict[str, str]:
+    """Routes that nobody signs in to, with the reason; the portal, which has to be open, is none of them."""
+    apps = {instance.name: find_app(instance.app) for instance in lab.instances}
+    own = {instance.name for instance in lab.instances if instance.policy == "bypass"}
+    return {
+        route.name: "homelab.yaml says so" if route.name in own else _reason(apps[route.name])
+        for route in desired.routes
+        if route.sign_on.policy == "bypass" and route.name in apps
+    }
+
+
+def _reason(app: App) -> str:
+    return app.manifest.auth.reason or "its folder in the catalog says so"
 
 
 def _data_paths(lab: Lab, apps: Iterable[App]) -> tuple[str, ...]:

@@ -6,15 +6,21 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ez_homelab.doctor.checks.architecture import Architecture
+from ez_homelab.doctor.checks.certificate import Certificate
+from ez_homelab.doctor.checks.clock import Clock
 from ez_homelab.doctor.checks.compose import Compose
 from ez_homelab.doctor.checks.data_paths import DataPaths
 from ez_homelab.doctor.checks.disk import Disk
 from ez_homelab.doctor.checks.docker import Docker
+from ez_homelab.doctor.checks.lan import Lan
 from ez_homelab.doctor.checks.memory import Memory
 from ez_homelab.doctor.checks.memory_cgroup import MemoryCgroup
 from ez_homelab.doctor.checks.names import Names
+from ez_homelab.doctor.checks.open_routes import OpenRoutes
 from ez_homelab.doctor.checks.ports import Ports
 from ez_homelab.doctor.checks.root import Root
+from ez_homelab.doctor.checks.second_factor import SecondFactor
+from ez_homelab.doctor.checks.sign_on import SignOn
 from ez_homelab.doctor.finding import SEVERITIES, Check, CouldNotLook, Finding, Subject
 from ez_homelab.errors import CommandError
 
@@ -34,6 +40,12 @@ CHECKS: tuple[Check, ...] = (
     DataPaths(),
     Memory(),
     Names(),
+    SignOn(),
+    SecondFactor(),
+    Certificate(),
+    Clock(),
+    Lan(),
+    OpenRoutes(),
 )
 
 Answers = dict[tuple[str, ...], "Completed | CommandError"]

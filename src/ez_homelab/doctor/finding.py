@@ -46,6 +46,10 @@ class Subject:
     `architectures` says for each app what it runs on, in Docker's names (none where
     that is not known). `reserved_bytes` is the memory that all apps
     together reserve. `needs_build` says whether package editions have to be built here.
+
+    `sign_on` is the engine's container and `engine` its name; `admins` are those who may sign in. `certificate` is the
+    file that Traefik serves from. `lan` are the networks that count as the lab's own, `lan_routes` the apps that answer
+    there alone, and `open_routes` those that nobody signs in to, each with the reason.
     """
 
     domain: str = "lab.localhost"
@@ -55,6 +59,13 @@ class Subject:
     architectures: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     reserved_bytes: int = 0
     needs_build: bool = False
+    engine: str = "builtin"
+    sign_on: str = "gate"
+    admins: tuple[str, ...] = ()
+    certificate: str = ""
+    lan: tuple[str, ...] = ()
+    lan_routes: tuple[str, ...] = ()
+    open_routes: Mapping[str, str] = field(default_factory=dict)
 
 
 class CouldNotLook(Exception):  # noqa: N818 - not a failure: an answer that says nothing

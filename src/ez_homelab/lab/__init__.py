@@ -232,7 +232,7 @@ class Homelab(WrittenLab):
         """What the doctor has to know of this lab."""
         from ez_homelab.subject import subject_of
 
-        return subject_of(self.lab, self.desired, self.catalog.app)
+        return subject_of(self.lab, self.desired, self.catalog.app, self.people)
 
     def secrets_table(self) -> tuple[SecretRow, ...]:
         """Every secret of the lab's apps, without its value."""

@@ -33,11 +33,17 @@ async def test_worst_first_and_what_could_not_be_looked_at_is_said() -> None:
 
 
 async def test_a_server_that_answers_nothing_is_never_fine() -> None:
-    found = await examine(FakeHost(), Subject(domain="lab.home.arpa", data_paths=("/mnt/media",)))
+    subject = Subject(
+        domain="lab.home.arpa", data_paths=("/mnt/media",), admins=("anna",), certificate="/c.yaml",
+        lan_routes=("prometheus",), lan=("127.0.0.0/8",),
+    )  # fmt: skip
+    found = await examine(FakeHost(), subject)
     mentioned = {finding.code.removesuffix("-unknown") for finding in found}
     silent = {check.name for check in CHECKS} - mentioned
-    assert silent == {"docker", "compose"}, "docker's own finding is docker-missing, and it speaks for compose"
-    assert "docker-missing" in mentioned
+    asks_nothing = {"open-routes"}
+    by_docker = {"docker", "compose", "sign-on", "second-factor", "lan"}
+    assert silent == {*by_docker, "clock"} | asks_nothing, "docker-missing speaks for whatever Docker is asked"
+    assert {"docker-missing", "clock-unwatched"} <= mentioned
 
 
 async def test_a_probe_that_hangs_is_a_finding_for_its_check_alone() -> None:
