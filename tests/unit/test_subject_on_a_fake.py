@@ -13,9 +13,10 @@ domain: lab.localhost
 sign_on: {engine: builtin, lan: [192.168.1.0/24]}
 stacks:
   all:
-    dokuwiki: {policy: bypass}
-    prometheus: {}
-    radicale: {}
+    apps:
+      dokuwiki: {policy: bypass}
+      prometheus: {}
+      radicale: {}
 """
 
 
