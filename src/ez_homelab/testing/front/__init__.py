@@ -10,6 +10,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Self
 
+from ez_homelab.testing.front.browser import Browser
 from ez_homelab.testing.front.client import Answer, Client, Seen, leads_to, plain_ask, request_bytes
 from ez_homelab.testing.front.programs import Program, free_port, listens
 from ez_homelab.testing.front.traefik import Traefik
@@ -20,7 +21,18 @@ if TYPE_CHECKING:
 
     from ez_homelab.testing.front.engine import Document, Engine
 
-__all__ = ["Answer", "Client", "Front", "Seen", "free_port", "leads_to", "listens", "plain_ask", "request_bytes"]
+__all__ = [
+    "Answer",
+    "Browser",
+    "Client",
+    "Front",
+    "Seen",
+    "free_port",
+    "leads_to",
+    "listens",
+    "plain_ask",
+    "request_bytes",
+]
 
 
 class Front:
@@ -49,7 +61,7 @@ class Front:
                 "forward-auth": engine.forward_auth,
             }
             self._app.wait_until(lambda: listens(self._app_port))
-            self.traefik = Traefik(folder / "traefik", self.domain, self.portal_host, addresses)
+            self.traefik = Traefik(folder / "traefik", engine.name, self.domain, self.portal_host, addresses)
         except BaseException:
             engine.stop()
             self._app.stop()
@@ -68,6 +80,10 @@ class Front:
         self.traefik.stop()
         self.engine.stop()
         self._app.stop()
+
+    def browser(self, address: str = "127.0.0.1") -> Browser:
+        """A browser at that loopback address, without cookies."""
+        return Browser(self.client.ask, self.portal_host, address)
 
     def asked(self) -> int:
         """How many requests reached the app so far."""

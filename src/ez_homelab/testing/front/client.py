@@ -113,10 +113,14 @@ class Client:
         body: bytes = b"",
         address: str = "127.0.0.1",
         seconds: float = DEFAULT_SECONDS,
+        server_name: str = "",
     ) -> Answer:
-        """Ask for an `https://host/target`, sent as it is written; a browser's Accept unless `headers` have one."""
+        """Ask for an `https://host/target`, sent as it is written; a browser's Accept unless `headers` have one.
+
+        `server_name` is the name in the TLS handshake where it is not the host.
+        """
         host, target = split(url)
-        return self.send(request_bytes(method, host, target, headers, body), host, address, seconds)
+        return self.send(request_bytes(method, host, target, headers, body), server_name or host, address, seconds)
 
 
 def split(url: str) -> tuple[str, str]:

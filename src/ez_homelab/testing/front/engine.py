@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from ez_homelab.config.model import SignOnEngine
+
 Document = dict[str, Any]
 
 
@@ -17,7 +19,7 @@ class Engine(Protocol):
     `start` may be called once. `forward_auth` and `portal` are URLs, good after it.
     """
 
-    name: str
+    name: SignOnEngine
     forward_auth: str
     portal: str
 

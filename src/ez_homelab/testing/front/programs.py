@@ -86,6 +86,11 @@ class Program:
         """Let it go on after `pause`."""
         self._process.send_signal(signal.SIGCONT)
 
+    def kill(self) -> None:
+        """End it at once, as running out of memory does (SIGKILL)."""
+        self._process.kill()
+        self._process.wait()
+
     def stop(self) -> None:
         """Ask it to end (SIGTERM), then end it and every child of its own that is left."""
         if self.running:

@@ -18,6 +18,7 @@ import yaml
 
 from ez_homelab.errors import PrerequisiteError
 from ez_homelab.render.traefik import install_file, middlewares_file
+from ez_homelab.sso import ENGINES
 from ez_homelab.testing.front.client import plain_ask
 from ez_homelab.testing.front.programs import LOOPBACK, Program, free_port, listens
 from ez_homelab.tls.authority import create_authority
@@ -27,13 +28,10 @@ from ez_homelab.tls.served import served_file
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ez_homelab.config.model import SignOnEngine
+
 SIGN_ON = "sign-on"
 # Other domains than the lab's: what a hand-made router may name although no certificate is for it.
-FORWARD_AUTH = {
-    "trustForwardHeader": False,
-    "maxResponseBodySize": 65536,
-    "authResponseHeaders": ["Remote-User", "Remote-Groups", "Remote-Email", "Remote-Name", "Cookie"],
-}
 EVERY_HOST = "HostRegexp(`.*`)"
 
 
@@ -50,16 +48,18 @@ class Ports:
 class Traefik:
     """A running Traefik in front of one app and one sign-on engine; `trust` is its authority's certificate (PEM)."""
 
-    def __init__(self, folder: Path, domain: str, portal: str, addresses: Mapping[str, str]) -> None:
-        """`addresses`: the URLs of `app`, `portal` and `forward-auth`."""
+    def __init__(
+        self, folder: Path, engine: SignOnEngine, domain: str, portal: str, addresses: Mapping[str, str]
+    ) -> None:
+        """`engine` names the middleware's text; `addresses` are the URLs of `app`, `portal` and `forward-auth`."""
         self.ports = Ports(free_port(), free_port(), free_port(), free_port())
         self._watched = folder / "dynamic"
         self._watched.mkdir(parents=True)
         self.trust = _write_certificate(self._watched, domain)
-        _write(self._watched / "middlewares.yml", _middlewares(addresses["forward-auth"]))
+        _write(self._watched / "middlewares.yml", _middlewares(engine, addresses["forward-auth"]))
         _write(self._watched / "routers.yml", _routers(domain, portal, addresses))
         install = folder / "traefik.yml"
-        _write(install, _install(self.ports, self._watched))
+        _write(install, _install(engine, self.ports, self._watched))
         self.program = Program("Traefik", [executable(), f"--configFile={install}"], folder / "traefik.log")
         self.program.wait_until(self._ready)
 
@@ -82,11 +82,9 @@ def executable() -> str:
     return found
 
 
-def _install(ports: Ports, watched: Path) -> dict[str, Any]:
-    document: dict[str, Any] = yaml.safe_load(install_file())
+def _install(engine: SignOnEngine, ports: Ports, watched: Path) -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load(install_file(ENGINES[engine].entrypoint))
     entrypoints = document["entryPoints"]
-    if f"{SIGN_ON}@file" not in entrypoints["websecure"]["http"]["middlewares"]:
-        entrypoints["websecure"]["http"]["middlewares"].append(f"{SIGN_ON}@file")
     plain = yaml.safe_load(yaml.safe_dump(entrypoints["websecure"]))
     plain["asDefault"] = False
     plain["http"]["middlewares"] = [name for name in plain["http"]["middlewares"] if name != f"{SIGN_ON}@file"]
@@ -99,9 +97,8 @@ def _install(ports: Ports, watched: Path) -> dict[str, Any]:
     return document
 
 
-def _middlewares(forward_auth: str) -> dict[str, Any]:
-    document: dict[str, Any] = yaml.safe_load(middlewares_file())
-    document["http"]["middlewares"].setdefault(SIGN_ON, {"forwardAuth": FORWARD_AUTH})
+def _middlewares(engine: SignOnEngine, forward_auth: str) -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load(middlewares_file(ENGINES[engine].forward_auth()))
     document["http"]["middlewares"][SIGN_ON]["forwardAuth"]["address"] = forward_auth
     return document
 

@@ -1,0 +1,106 @@
+"""The gate stopped or hanging: every route is closed, bypassed ones too, and opens again by itself."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ez_homelab.testing.front.gate import Gate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ez_homelab.testing.front import Front
+
+URLS = ["https://one.lab.localhost/", "https://open.lab.localhost/", "https://native.lab.localhost/health"]
+SOON = 3
+LONGEST = 45
+"""Traefik waits half a minute for an answer of its forward-auth server."""
+
+
+@pytest.fixture
+def engine(own_front: Front) -> Iterator[Gate]:
+    """The gate, running again afterwards."""
+    gate = own_front.engine
+    assert isinstance(gate, Gate)
+    yield gate
+    assert gate.program is not None
+    if not gate.program.running:
+        gate.run()
+    gate.program.resume()
+
+
+def test_while_the_gate_is_stopped_every_route_is_closed(own_front: Front, engine: Gate) -> None:
+    identity = engine.identity()
+    before = own_front.asked()
+    engine.stop()
+    for url in URLS:
+        answer = own_front.client.ask("GET", url, [("Cookie", identity)], seconds=SOON)
+        assert answer.status in (500, 502, 503), url
+    assert own_front.client.ask("GET", "https://auth.lab.localhost/", seconds=SOON).status in (500, 502, 503)
+    assert own_front.asked() == before
+    engine.run()
+    assert own_front.client.ask("GET", URLS[0]).status == 302
+    assert own_front.client.ask("GET", URLS[1]).status == 200
+
+
+def test_a_killed_gate_closes_and_keeps_its_sessions(own_front: Front, engine: Gate) -> None:
+    browser = own_front.browser("127.0.1.40")
+    browser.sign_in("carol", "correct-horse-battery-3")
+    assert browser.get(URLS[0]).status == 200
+    assert engine.program is not None
+    engine.program.kill()
+    assert browser.get(URLS[0]).status in (500, 502, 503)
+    engine.run()
+    assert browser.get(URLS[0]).status == 200
+
+
+def test_while_the_gate_hangs_no_route_opens(own_front: Front, engine: Gate) -> None:
+    identity = engine.identity()
+    before = own_front.asked()
+    assert engine.program is not None
+    engine.program.pause()
+    with ThreadPoolExecutor(4) as threads:
+        answers = threads.map(lambda url: _within(own_front, url, identity), URLS)
+    assert list(answers) == [None] * len(URLS)
+    assert own_front.asked() == before
+    engine.program.resume()
+    assert own_front.client.ask("GET", URLS[0], [("Cookie", identity)]).status == 200
+
+
+def _within(front: Front, url: str, identity: str) -> int | None:
+    """The status that comes within a moment, None without one."""
+    try:
+        return front.client.ask("GET", url, [("Cookie", identity)], seconds=SOON).status
+    except TimeoutError:
+        return None
+
+
+def test_a_gate_that_goes_on_hanging_is_an_error_in_the_end(own_front: Front, engine: Gate) -> None:
+    identity = engine.identity()
+    before = own_front.asked()
+    assert engine.program is not None
+    engine.program.pause()
+    started = time.monotonic()
+    answer = own_front.client.ask("GET", URLS[0], [("Cookie", identity)], seconds=LONGEST)
+    assert answer.status in (500, 502, 503, 504)
+    assert time.monotonic() - started < LONGEST
+    assert own_front.asked() == before
+
+
+def test_what_the_gate_answers_when_it_ends_opens_nothing(own_front: Front, engine: Gate) -> None:
+    """Requests that are under way while it is asked to end are answered rightly or not at all."""
+    identity = engine.identity()
+    with ThreadPoolExecutor(8) as threads:
+        asked = [threads.submit(_signed_in_or_not, own_front, identity, number % 2) for number in range(200)]
+        engine.stop()
+        results = {one.result() for one in asked}
+    assert results <= {(True, 200), (True, 500), (True, 502), (False, 302), (False, 500), (False, 502)}, results
+
+
+def _signed_in_or_not(front: Front, identity: str, number: int) -> tuple[bool, int]:
+    cookie = [("Cookie", identity)] if number else []
+    return bool(number), front.client.ask("GET", URLS[0], cookie).status
