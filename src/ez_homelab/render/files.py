@@ -55,7 +55,7 @@ class WholeLab:
 
 # (app, source in its service.yaml) -> what the platform writes there, by name below the mounted file or folder.
 PLATFORM_FILES: Mapping[tuple[str, str], Writer] = {
-    ("traefik", "traefik.yml"): lambda _whole, _instance: {"": traefik.install_file()},
+    ("traefik", "traefik.yml"): lambda whole, _instance: {"": traefik.install_file(engine_of(whole.lab).entrypoint)},
     ("traefik", "dynamic/"): lambda whole, _instance: {
         "middlewares.yml": traefik.middlewares_file(engine_of(whole.lab).forward_auth())
     },

@@ -31,14 +31,21 @@ CIPHER_SUITES = (
 )
 
 
-def install_file() -> bytes:
-    """traefik.yml: entrypoints, providers, API. Its change needs a new container."""
+def install_file(entrypoint: Mapping[str, object]) -> bytes:
+    """traefik.yml: entrypoints, providers, API. Its change needs a new container.
+
+    `entrypoint` is what the engine of sign-on wants of `websecure` (see `Engine.entrypoint`).
+    """
     return yaml_file(
         {
             "global": {"checkNewVersion": False, "sendAnonymousUsage": False},
             "log": {"level": "INFO"},
             "accessLog": {"format": "json", "filters": {"statusCodes": ["400-599"]}},
-            "entryPoints": {"web": _web(), "websecure": _websecure(), "traefik": {"address": "127.0.0.1:8080"}},
+            "entryPoints": {
+                "web": _web(),
+                "websecure": _websecure(entrypoint),
+                "traefik": {"address": "127.0.0.1:8080"},
+            },
             "providers": {
                 "providersThrottleDuration": "100ms",
                 "docker": {
@@ -62,7 +69,7 @@ def _web() -> dict[str, object]:
     return {"address": ":80", "http": {"redirections": redirection}}
 
 
-def _websecure() -> dict[str, object]:
+def _websecure(more: Mapping[str, object]) -> dict[str, object]:
     return {
         "address": ":443",
         "asDefault": True,
@@ -74,6 +81,7 @@ def _websecure() -> dict[str, object]:
             "middlewares": ["security-headers@file", "no-forged-identity@file", "sign-on@file"],
             # Remote_User and Remote.User read as Remote-User in many apps (facts measured on 3.7.15).
             "aliasHeadersStrategy": "delete",
+            **more,
         },
     }
 

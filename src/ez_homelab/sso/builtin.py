@@ -42,6 +42,11 @@ class BuiltIn:
     apps: tuple[str, ...] = SIGN_ON_APPS["builtin"]
     writes: frozenset[Source] = frozenset({_CONFIGURATION})
 
+    @property
+    def entrypoint(self) -> dict[str, object]:
+        """See `Engine`. The gate itself opens no path that could be read in two ways."""
+        return {}
+
     def forward_auth(self) -> dict[str, object]:
         """See `Engine`. `Cookie` comes back without the gate's own cookie, so that no app ever sees a session."""
         return {

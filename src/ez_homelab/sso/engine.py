@@ -43,6 +43,14 @@ class Engine(Protocol):
         """The rendered files and folders of these apps."""
         ...
 
+    @property
+    def entrypoint(self) -> dict[str, object]:
+        """What core's entrypoint does besides asking it, so that it and apps read every path alike.
+
+        Keys as of Traefik 3.7, `entryPoints.websecure.http`.
+        """
+        ...
+
     def forward_auth(self) -> dict[str, object]:
         """The middleware by which Traefik asks it (https://doc.traefik.io/traefik/v3.7/, `http.middlewares`)."""
         ...

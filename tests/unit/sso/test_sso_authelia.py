@@ -15,6 +15,7 @@ import yaml
 from ez_homelab.config.load import lab_from_text
 from ez_homelab.config.people import Person
 from ez_homelab.errors import FaultyFileError
+from ez_homelab.render.traefik import install_file
 from ez_homelab.route import BypassPath, ContainerTarget, Expectation, Route, SignOn
 from ez_homelab.secrets.value import Secret
 from ez_homelab.sso import ENGINES
@@ -216,6 +217,15 @@ def test_how_traefik_asks_it() -> None:
     assert middleware["trustForwardHeader"] is False
     # Authelia gives no `Cookie` back; named here, Traefik would take every app its cookies.
     assert "Cookie" not in middleware["authResponseHeaders"]
+
+
+def test_traefik_refuses_encoded_slashes_where_authelia_would_decode_them() -> None:
+    entrypoints = {
+        engine: yaml.safe_load(install_file(ENGINES[engine].entrypoint))["entryPoints"]["websecure"]["http"]
+        for engine in ENGINES
+    }
+    assert entrypoints["authelia"].pop("encodedCharacters") == {"allowEncodedSlash": False}
+    assert entrypoints["authelia"] == entrypoints["builtin"]
 
 
 def test_the_engine_writes_what_it_says() -> None:

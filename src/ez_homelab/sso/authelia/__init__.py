@@ -33,6 +33,15 @@ class Authelia:
     apps: tuple[str, ...] = SIGN_ON_APPS["authelia"]
     writes: frozenset[Source] = frozenset({_CONFIGURATION, _FIRST_PEOPLE})
 
+    @property
+    def entrypoint(self) -> dict[str, object]:
+        """See `Engine`.
+
+        Authelia decodes a path before it looks for a bypass: `/private/..%2fhealth` would be `/health`, which is open,
+        and an app that does not decode it would answer for what lies below `/private/`.
+        """
+        return {"encodedCharacters": {"allowEncodedSlash": False}}
+
     def forward_auth(self) -> dict[str, object]:
         """See `Engine`. Authelia gives no `Cookie` back, so apps see its cookie beside their own."""
         return {
