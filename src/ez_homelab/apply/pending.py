@@ -60,7 +60,7 @@ async def make_pending(
     if old is None or (old == new and not _differing(old, before, now)):
         return None
     changed = tried | {service.name for service in old.services if _altered(service, found)}
-    files = _differing(old, before, now) - found.applied.kept.keys() - _told(old, done)
+    files = _differing(old, before, now) - found.applied.kept.keys() - _told(old, done) - _guards(now)
     written = {outcome.action.name for outcome in done if outcome.action.kind == "file" and outcome.state == "done"}
     if not tried and not files & written:
         return None
@@ -126,6 +126,12 @@ def _told(stack: DesiredStack, done: Iterable[Outcome]) -> set[str]:
     paths = (one.action.name for one in done if one.action.kind == "file")
     secret = (f"{stack.folder}/.env", f"{stack.folder}/secrets/")
     return {path for path in paths if path.startswith(secret)} if told else set()
+
+
+def _guards(now: DesiredServer) -> set[str]:
+    """Files that say who may open what, which stay: an app that is new since would stand under no rule of its own, and
+    whoever was locked out would be let in again."""
+    return {path for service in now.services for path in service.guarded_by}
 
 
 def _altered(service: DesiredService, found: ObservedServer) -> bool:

@@ -270,6 +270,18 @@ async def test_a_text_that_a_person_chose_to_keep_stays(host: ServerWithData) ->
     assert (pending.files, pending.added_files) == ((), ("/opt/stacks/wiki/new.conf",))
 
 
+async def test_files_that_say_who_may_open_what_stay(host: ServerWithData) -> None:
+    # Another stack's app stands behind this stack's files, as apps stand behind those of core.
+    (stack,) = NEW.stacks
+    behind = replace(stack.services[0], stack="tools", name="tool", guarded_by=(COMPOSE,))
+    new = replace(NEW, stacks=(stack, DesiredStack("tools", (behind,))))
+    tried = [Outcome(Action("core", "service", "wiki/wiki", "recreate", ""), "failed")]
+    pending = await make_pending(host, "wiki", BASE, OLD, new, await seen(host), tried)
+    assert pending is not None
+    assert (pending.containers, pending.files) == (("wiki",), ())
+    assert pending.added_files == ("/opt/stacks/wiki/new.conf",)
+
+
 async def test_secrets_that_the_app_was_told_stay(host: ServerWithData) -> None:
     env = DesiredFile("/opt/stacks/wiki/.env", b"old")
     old = replace(OLD, files=(*OLD.files, env))
