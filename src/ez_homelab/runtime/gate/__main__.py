@@ -47,8 +47,8 @@ async def run(options: Options) -> None:
         await web.TCPSite(portal, options.address, options.portal_port).start()
         wire = Wire(Authorizer(accounts, settings).answer)
         closing.push_async_callback(wire.stop)
-        await wire.start(options.address, options.authorize_port)
-        log.info("ready: portal on %d, forward-auth on %d", options.portal_port, options.authorize_port)
+        authorize_port = await wire.start(options.address, options.authorize_port)
+        log.info("ready: portal on %d, forward-auth on %d", portal.addresses[0][1], authorize_port)
         await _look_until(stop, accounts)
     log.info("ended")
 

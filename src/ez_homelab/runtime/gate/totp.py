@@ -84,6 +84,7 @@ class Totp:
         """The authenticator is no longer good."""
         with self._store.transaction(durable=True):
             self._store.change("UPDATE credentials SET totp = NULL, totp_added = NULL WHERE user = ?", user)
+            self._store.change("DELETE FROM totp_used WHERE user = ?", user)
 
     def _sealed(self, user: str) -> bytes | None:
         found = self._store.row("SELECT totp FROM credentials WHERE user = ?", user)
