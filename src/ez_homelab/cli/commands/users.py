@@ -29,7 +29,7 @@ def users_command() -> None:
 
     \b
     ez-homelab users add anna --name "Anna Smith" --groups admins
-    ez-homelab users groups anna +family -kids
+    ez-homelab users groups anna +family
     ez-homelab users list
     """
 
