@@ -27,7 +27,8 @@ class Options:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Options:
-        """Read GATE_CONFIG, GATE_DATA, GATE_KEY, GATE_SOCKET, GATE_ADDRESS, GATE_PORTAL_PORT, GATE_AUTHORIZE_PORT."""
+        """Read GATE_CONFIG, GATE_DATA, GATE_KEY, GATE_SOCKET, GATE_ADDRESS, GATE_PORTAL_PORT, GATE_AUTHORIZE_PORT
+        (0: a free one). Raises `SettingsError`."""
         plain = cls()
         return cls(
             config=Path(environment.get("GATE_CONFIG", plain.config)),
@@ -35,8 +36,8 @@ class Options:
             key=Path(environment.get("GATE_KEY", plain.key)),
             socket=Path(environment.get("GATE_SOCKET", plain.socket)),
             address=environment.get("GATE_ADDRESS", plain.address),
-            portal_port=int(environment.get("GATE_PORTAL_PORT", plain.portal_port)),
-            authorize_port=int(environment.get("GATE_AUTHORIZE_PORT", plain.authorize_port)),
+            portal_port=_port(environment, "GATE_PORTAL_PORT", plain.portal_port),
+            authorize_port=_port(environment, "GATE_AUTHORIZE_PORT", plain.authorize_port),
         )
 
     def read_key(self) -> bytes:
@@ -51,3 +52,10 @@ class Options:
                 f"the gate's key {self.key} has {len(key)} bytes; it needs 32, written as 64 hex digits"
             )
         return key
+
+
+def _port(environment: Mapping[str, str], name: str, default: int) -> int:
+    text = environment.get(name, str(default))
+    if not (text.isascii() and text.isdigit() and int(text) < 65_536):
+        raise SettingsError(f"{name}: {text!r} is no port")
+    return int(text)

@@ -7,6 +7,7 @@ import os
 import threading
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -122,5 +123,7 @@ def _normal(password: str) -> str:
 
 
 def _step_back() -> None:
-    # Linux keeps a nice value for each thread: everything else in the gate goes first.
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+    # Linux keeps a nice value for each thread: everything else in the gate goes first. Where that is not allowed the
+    # threads work all the same.
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)

@@ -136,8 +136,9 @@ class Sessions:
 
     def sweep(self) -> None:
         """Drop what has ended by itself."""
-        for key in tuple(self._live):
-            self._live_one(key)
+        with self._store.transaction():
+            for key in tuple(self._live):
+                self._live_one(key)
 
     def _longest(self, remembered: bool) -> int:
         times = self._settings.policy.session

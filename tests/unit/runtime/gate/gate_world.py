@@ -8,19 +8,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyotp
+import pytest
 
 from ez_homelab.runtime.gate.accounts import Accounts
+from ez_homelab.runtime.gate.kinds import Refused
 from ez_homelab.runtime.gate.passwords import Effort
 from ez_homelab.runtime.gate.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Iterator
     from pathlib import Path
 
     from ez_homelab.runtime.gate.kinds import Session
 
 PASSWORD = "correct horse battery"
 OTHER_PASSWORD = "staple paper candle"
+WRONG = "not the right one"
 HOME, ABROAD, STRANGE = "192.168.1.5", "203.0.113.7", "198.51.100.9"
 DAY = 86_400.0
 CHEAP = Effort(memory_kib=8, passes=1, lanes=1)
@@ -92,6 +95,13 @@ class Gate:
         """Start again on the same files."""
         self.settings = Settings.load(self.folder)
         self.accounts = open_accounts(self.settings, self.folder, self.clock)
+
+
+async def refusal(asked: Awaitable[object]) -> Refused:
+    """What somebody is refused for."""
+    with pytest.raises(Refused) as refused:
+        await asked
+    return refused.value
 
 
 def open_accounts(settings: Settings, folder: Path, clock: Clock) -> Accounts:

@@ -10,8 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from gate_world import ABROAD, OTHER_PASSWORD, Gate
-from test_gate_sign_in import WRONG, refusal
+from gate_world import ABROAD, OTHER_PASSWORD, WRONG, Gate, refusal
 
 from ez_homelab.runtime.gate import admin
 from ez_homelab.runtime.gate.admin import Administration, listen

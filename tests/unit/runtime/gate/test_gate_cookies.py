@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ez_homelab.runtime.gate.cookies import take_session
 
@@ -31,3 +33,18 @@ CASES = [
 @pytest.mark.parametrize(("sent", "token", "others"), CASES)
 def test_the_cookie_is_taken_out(sent: str, token: str, others: str) -> None:
     assert take_session(sent) == (token, others)
+
+
+OTHERS = st.lists(
+    st.text(st.characters(max_codepoint=255, exclude_characters=";"), min_size=1).filter(
+        lambda piece: piece.partition("=")[0].strip(" \t") != "ez_session" and piece[0] not in " \t"
+    ),
+    max_size=5,
+)
+
+
+@given(OTHERS, st.integers(0, 5))
+def test_whatever_the_others_are_they_stay(others: list[str], place: int) -> None:
+    pieces = [*others[:place], "ez_session=T", *others[place:]]
+
+    assert take_session("; ".join(pieces)) == ("T", "; ".join(others))

@@ -6,8 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from gate_world import ABROAD, DAY, HOME, OTHER_PASSWORD, PASSWORD, PEOPLE, Gate
-from test_gate_sign_in import refusal
+from gate_world import ABROAD, DAY, HOME, OTHER_PASSWORD, PASSWORD, PEOPLE, Gate, refusal
 
 from ez_homelab.runtime.gate.kinds import Refused
 

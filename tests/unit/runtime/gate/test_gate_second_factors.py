@@ -6,8 +6,7 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
-from gate_world import ABROAD, DAY, HOME, PASSWORD, Gate
-from test_gate_sign_in import refusal
+from gate_world import ABROAD, DAY, HOME, PASSWORD, Gate, refusal
 
 from ez_homelab.runtime.gate.kinds import Refused
 from ez_homelab.runtime.gate.seal import Seal, SealBrokenError

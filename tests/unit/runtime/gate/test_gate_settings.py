@@ -98,6 +98,12 @@ def test_a_key_that_is_none_is_told_without_showing_it(tmp_path: Path, text: str
     assert text == "" or text not in str(refused.value)
 
 
+@pytest.mark.parametrize("port", ["", "x", "-1", "65536", "²"])
+def test_a_port_that_is_none_is_told(port: str) -> None:
+    with pytest.raises(SettingsError, match="GATE_AUTHORIZE_PORT"):
+        Options.from_environment({"GATE_AUTHORIZE_PORT": port})
+
+
 def test_options_are_those_of_the_container_unless_told_otherwise() -> None:
     plain, told = Options.from_environment({}), Options.from_environment({"GATE_DATA": "/x", "GATE_PORTAL_PORT": "1"})
 

@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import os
+import threading
 
 import pytest
-from gate_world import ABROAD, HOME, OTHER_PASSWORD, PASSWORD, PEOPLE, Gate
+from gate_world import ABROAD, HOME, OTHER_PASSWORD, PASSWORD, PEOPLE, WRONG, Gate, refusal
 
 from ez_homelab.runtime.gate.kinds import Refused
-from ez_homelab.runtime.gate.passwords import THREADS, WAITING, Effort, Passwords, weakness
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable
-
-WRONG = "not the right one"
-
-
-async def refusal(asked: Awaitable[object]) -> Refused:
-    with pytest.raises(Refused) as refused:
-        await asked
-    return refused.value
+from ez_homelab.runtime.gate.passwords import NICE, THREADS, WAITING, Effort, Passwords, weakness
 
 
 @pytest.mark.parametrize("typed", ["anna", " anna ", "Anna", "ANNA"])
@@ -158,6 +148,15 @@ async def test_a_flood_of_checks_is_refused_before_it_takes_memory() -> None:
     assert {(one.reason, one.retry_after > 0) for one in refused} == {("busy", True)}
     await asyncio.sleep(0)
     assert await passwords.fits(await passwords.hash(PASSWORD), PASSWORD)
+    passwords.close()
+
+
+async def test_checks_step_back_behind_everything_else() -> None:
+    passwords = Passwords(Effort(memory_kib=8, passes=1, lanes=1))
+
+    nice = await passwords._run(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+
+    assert nice == NICE > os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
     passwords.close()
 
 

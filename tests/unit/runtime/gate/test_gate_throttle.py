@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from gate_world import ABROAD, DAY, HOME, PASSWORD, STRANGE, Gate
-from test_gate_sign_in import WRONG, refusal
+from gate_world import ABROAD, DAY, HOME, PASSWORD, STRANGE, WRONG, Gate, refusal
 
 from ez_homelab.runtime.gate.throttle import ADDRESS, CODE, CODE_OF_STRANGERS, Throttle, bucket
 from ez_homelab.runtime.gate.throttle import PASSWORD as RULE
