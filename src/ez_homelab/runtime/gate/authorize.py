@@ -55,7 +55,7 @@ class Authorizer:
 
     def _answer(self, fields: dict[str, str]) -> bytes:
         sent = fields.get("cookie", "")
-        token, others = take_session(sent)
+        token, others = take_session(sent, self._accounts.session_of)
         asked = Asked(
             fields.get("x-forwarded-method", ""),
             fields.get("x-forwarded-proto", ""),

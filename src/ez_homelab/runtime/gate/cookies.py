@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 SESSION = "ez_session"
+MOST_LOOKED_AT = 8
 
 
-def take_session(cookies: str) -> tuple[str, str]:
+def _nobody(_token: str) -> object:
+    return None
+
+
+def take_session(cookies: str, session_of: Callable[[str], object] = _nobody) -> tuple[str, str]:
     """The session's token (empty: none) and the Cookie header without it, every other character as it was.
 
-    Two session cookies are as none: one of them may have been planted by another app below the domain, and there is no
-    telling which.
+    Another app below the domain can plant a second cookie. One that `session_of` finds no session for is ignored, or it
+    would lock its victim out; two sessions are as none, because there is no telling which was planted.
     """
     if SESSION not in cookies:
         return "", cookies
@@ -22,4 +32,6 @@ def take_session(cookies: str) -> tuple[str, str]:
             others.append(piece)
     if others and tokens:
         others[0] = others[0].lstrip(" \t")
+    if len(tokens) > 1:
+        tokens = [token for token in dict.fromkeys(tokens[:MOST_LOOKED_AT]) if session_of(token)]
     return (tokens[0] if len(tokens) == 1 else ""), ";".join(others)

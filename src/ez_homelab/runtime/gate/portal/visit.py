@@ -91,7 +91,7 @@ class Visit:
     @cached_property
     def signed_in(self) -> tuple[str, Session] | None:
         """Token and session, by the same reading of the cookies as the forward-auth server's; None without one."""
-        token, _ = take_session(self._cookies)
+        token, _ = take_session(self._cookies, self.accounts.session_of)
         session = self.accounts.session_of(token) if token else None
         return (token, session) if session else None
 
