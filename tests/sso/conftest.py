@@ -2,45 +2,18 @@
 
 from __future__ import annotations
 
-import copy
-import itertools
 import os
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-import yaml
+from sso_lab import AUTHELIA, start
 
-from ez_homelab.testing.front import Front
 from ez_homelab.testing.front.gate import Gate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ez_homelab.testing.front.engine import Engine
-
-HERE = Path(__file__).parent
-LAB: dict[str, Any] = yaml.safe_load((HERE / "lab.yaml").read_text(encoding="utf-8"))
-AUTHELIA = "EZ_TEST_AUTHELIA"
-
-_numbers = itertools.count(1)
-
-
-def lab() -> dict[str, Any]:
-    """The lab of the cases, to be changed at will."""
-    return copy.deepcopy(LAB)
-
-
-def outside() -> str:
-    """An address outside the lab's network that no test had before: what one does locks nobody else out."""
-    number = next(_numbers)
-    return f"127.0.{2 + number // 250}.{1 + number % 250}"
-
-
-def start(folder: Path, engine: Engine, described: dict[str, Any] | None = None) -> Front:
-    """A front for the lab of the cases."""
-    told = described or lab()
-    return Front(folder, engine, told["policy"], told["people"], told["passwords"])
+    from ez_homelab.testing.front import Front
 
 
 @pytest.fixture(scope="session")

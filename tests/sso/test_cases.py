@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import yaml
-from conftest import outside
+from sso_lab import outside
 
 if TYPE_CHECKING:
     from ez_homelab.testing.front import Answer, Front, Seen

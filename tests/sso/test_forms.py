@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 import pytest
-from conftest import LAB, outside
+from sso_lab import LAB, outside
 
 from ez_homelab.runtime.gate.portal.app import CHANGES
 from ez_homelab.testing.front.browser import form_of

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
-from conftest import LAB, outside
+from sso_lab import LAB, outside
 
 from ez_homelab.testing.front.browser import code, form_of
 from ez_homelab.testing.front.gate import SESSION_COOKIE, Gate

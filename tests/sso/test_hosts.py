@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from conftest import outside
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sso_lab import outside
 
 if TYPE_CHECKING:
     from ez_homelab.testing.front import Answer, Front

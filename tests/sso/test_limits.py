@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from conftest import outside
+from sso_lab import outside
 
 from ez_homelab.testing.front import plain_ask
-from ez_homelab.testing.front.client import exchange
+from ez_homelab.testing.front.client import exchange, read_answer
 
 if TYPE_CHECKING:
     from ez_homelab.testing.front import Front
@@ -124,8 +124,8 @@ def test_slow_senders_stop_nobody(front: Front, gate: Gate) -> None:
         assert front.browser(outside()).sign_in("carol", "correct-horse-battery-3").status == 303
 
 
-def test_a_form_that_never_comes_is_given_up(front: Front, gate: Gate) -> None:
-    """With the cookie that a form needs, so that the gate waits for the body at all."""
+def test_what_never_comes_to_its_end_is_given_up(front: Front, gate: Gate) -> None:
+    """A form, with the cookie that it needs for the gate to wait for it at all, and a question at the door."""
     browser = front.browser(outside())
     browser.get("/")
     cookies = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
@@ -133,13 +133,14 @@ def test_a_form_that_never_comes_is_given_up(front: Front, gate: Gate) -> None:
         f"POST / HTTP/1.1\r\nHost: {HOST}\r\nCookie: {cookies}\r\nOrigin: {PORTAL}\r\n"
         "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 1000\r\n\r\ncsrf="
     )
-    with socket.create_connection(("127.0.0.1", gate.portal_port), 40) as connection:
-        assert exchange(connection, head.encode()).status in (0, 408)
-
-
-def test_a_question_that_never_ends_is_given_up(gate: Gate) -> None:
-    with socket.create_connection(("127.0.0.1", gate.authorize_port), 40) as connection:
-        assert exchange(connection, b"GET /api/authz/forward-auth HTTP/1.1\r\nX-Slow: ").status in (0, 408)
+    question = "GET /api/authz/forward-auth HTTP/1.1\r\nX-Slow: "
+    with ExitStack() as kept:
+        connections = []
+        for port, sent in ((gate.portal_port, head), (gate.authorize_port, question)):
+            connections.append(kept.enter_context(socket.create_connection(("127.0.0.1", port), 40)))
+            connections[-1].sendall(sent.encode())
+        for connection in connections:
+            assert read_answer(connection).status in (0, 408)
 
 
 def test_bytes_that_are_no_http_are_refused(gate: Gate, front: Front) -> None:

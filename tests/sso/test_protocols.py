@@ -9,7 +9,7 @@ import struct
 from typing import TYPE_CHECKING
 
 import pytest
-from conftest import outside
+from sso_lab import outside
 
 from ez_homelab.testing.front.client import read_answer, request_bytes
 

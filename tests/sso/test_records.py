@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import recorded
 import yaml
-from conftest import AUTHELIA, LAB, start
+from sso_lab import AUTHELIA, LAB, start
 
 from ez_homelab.secrets.value import Secret
 from ez_homelab.sso.authelia.clients import Client
