@@ -144,7 +144,16 @@ class Homelab(WrittenLab):
         apply = Apply(surroundings, self._journal, self.progress, self.who, self.command, str(self.folder))
         async with self.locked():
             await surroundings.prepare()
-            return await apply.carry_out(approved)
+            applied = await apply.carry_out(approved)
+            await self._tell_people()
+            return applied
+
+    async def _tell_people(self) -> None:
+        """The gate reads a file for itself; Authelia's own list of people is changed where it keeps it."""
+        if self.lab.sign_on.engine == "authelia":
+            from ez_homelab.authelia_people import tell_people
+
+            await tell_people(self.core, self.people)
 
     async def finish_record(self, nothing_due: Plan) -> None:
         """Write down what an earlier run has reached that was cut off before it could do so itself.
@@ -155,6 +164,8 @@ class Homelab(WrittenLab):
             latest = journal.runs(1)
         if latest and latest[0].outcome != "done" and not nothing_due.unknown:
             await self.apply(nothing_due)
+        elif not nothing_due.unknown:
+            await self._tell_people()
 
     @asynccontextmanager
     async def changing(self, *, unasked: bool) -> AsyncIterator[Homelab]:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 DATA = "/config"
 """The volume in which Authelia keeps what it writes itself: people, second factors, messages."""
 
+USERS_FILE = f"{DATA}/{FILE}"
+"""Who there is, with their passwords."""
+
 MESSAGES = f"{DATA}/notification.txt"
 """Where messages to people go in a lab that sends no mail."""
 
@@ -84,7 +87,7 @@ def _authentication() -> dict[str, Any]:
         # With each request: whoever is disabled is out at once.
         "refresh_interval": "always",
         "file": {
-            "path": f"{DATA}/{FILE}",
+            "path": USERS_FILE,
             "watch": True,
             "password": {"algorithm": "argon2", "argon2": argon2},
         },
