@@ -19,8 +19,8 @@ import yaml
 from sso_lab import AUTHELIA, LAB, start
 
 from ez_homelab.secrets.value import Secret
-from ez_homelab.sso.authelia.clients import Client
 from ez_homelab.sso.authelia.configuration import configuration
+from ez_homelab.sso.engine import Client
 from ez_homelab.testing.front.authelia import SESSION_COOKIE as AUTHELIA_COOKIE
 from ez_homelab.testing.front.client import exchange
 from ez_homelab.testing.front.described import lab_of, routes_of

@@ -12,6 +12,7 @@ from ez_homelab.render import targets, traefik
 from ez_homelab.render.desired import STACKS_FOLDER, DesiredFile
 from ez_homelab.render.routes import public_name
 from ez_homelab.sso import ENGINES, engine_of
+from ez_homelab.sso.engine import OIDC_SECRET, Client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -40,7 +41,15 @@ class WholeLab:
     @cached_property
     def sign_on(self) -> Mapping[tuple[str, str], Mapping[str, bytes]]:
         """What the lab's engine of sign-on reads, by app and source."""
-        return engine_of(self.lab).files(self.lab, self.routes, self.people)
+        return engine_of(self.lab).files(self.lab, self.routes, self.people, [*self._clients()])
+
+    def _clients(self) -> Iterator[Client]:
+        """The apps that sign people in by OpenID Connect where the engine is a provider of it."""
+        by_name = {route.name: route for route in self.routes}
+        for instance in self.instances:
+            oidc, secret = instance.app.manifest.auth.oidc, instance.secrets.get(OIDC_SECRET)
+            if oidc and secret and instance.name in by_name:
+                yield Client(by_name[instance.name], oidc.redirect_uris, oidc.scopes, secret)
 
     @property
     def sign_on_paths(self) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ez_homelab.config.model import Lab, SignOnEngine
     from ez_homelab.config.people import Person
     from ez_homelab.route import Route
-    from ez_homelab.sso.engine import Files, Source
+    from ez_homelab.sso.engine import Client, Files, Source
 
 TITLE = "EZ-Homelab"
 
@@ -58,7 +58,13 @@ class BuiltIn:
             }
         }
 
-    def files(self, lab: Lab, routes: Sequence[Route], people: Mapping[str, Person]) -> Files:
+    def files(
+        self,
+        lab: Lab,
+        routes: Sequence[Route],
+        people: Mapping[str, Person],
+        clients: Sequence[Client] = (),  # noqa: ARG002
+    ) -> Files:
         """See `Engine`."""
         texts = {"policy.json": policy(lab, routes), "people.json": people_of(people)}
         return {_CONFIGURATION: {name: _json(value) for name, value in texts.items()}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from ez_homelab.config.model import Lab, SignOnEngine
     from ez_homelab.config.people import Person
     from ez_homelab.route import Route
+    from ez_homelab.secrets.value import Secret
 
     Source = tuple[str, str]
     Files = Mapping[Source, Mapping[str, bytes]]
@@ -19,6 +21,23 @@ PORTAL = "auth"
 
 IDENTITY_HEADERS = ("Remote-User", "Remote-Groups", "Remote-Email", "Remote-Name")
 """By which an engine tells an app who signed in. Nobody else may say it."""
+
+
+OIDC_SECRET = "oidc_client_secret"  # noqa: S105 - a name
+"""What the secret of an app is called that it shows as a client of OpenID Connect."""
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """An app that asks by OpenID Connect who somebody is; `redirect_uris` are where people may be sent back to.
+
+    `{host}` in them stands for the app's public name.
+    """
+
+    route: Route
+    redirect_uris: tuple[str, ...]
+    scopes: tuple[str, ...]
+    secret: Secret
 
 
 class Engine(Protocol):
@@ -55,6 +74,11 @@ class Engine(Protocol):
         """The middleware by which Traefik asks it (https://doc.traefik.io/traefik/v3.7/, `http.middlewares`)."""
         ...
 
-    def files(self, lab: Lab, routes: Sequence[Route], people: Mapping[str, Person]) -> Files:
-        """What it reads, by app and source and then by the name below the mounted file or folder."""
+    def files(
+        self, lab: Lab, routes: Sequence[Route], people: Mapping[str, Person], clients: Sequence[Client] = ()
+    ) -> Files:
+        """What it reads, by app and source and then by the name below the mounted file or folder.
+
+        An engine that is no provider of OpenID Connect leaves `clients` alone: their routes are behind it like others.
+        """
         ...

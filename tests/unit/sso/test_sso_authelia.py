@@ -19,10 +19,11 @@ from ez_homelab.render.traefik import install_file
 from ez_homelab.route import BypassPath, ContainerTarget, Expectation, Route, SignOn
 from ez_homelab.secrets.value import Secret
 from ez_homelab.sso import ENGINES
-from ez_homelab.sso.authelia.clients import Client, secret_hash
+from ez_homelab.sso.authelia.clients import secret_hash
 from ez_homelab.sso.authelia.configuration import configuration
 from ez_homelab.sso.authelia.people import NO_PASSWORD, merge_users
 from ez_homelab.sso.authelia.rules import pattern
+from ez_homelab.sso.engine import Client
 from ez_homelab.testing.make_lab import make_lab
 
 LAB = make_lab(apps=0)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ez_homelab.config.model import Lab, SignOnEngine
     from ez_homelab.config.people import Person
     from ez_homelab.route import Route
-    from ez_homelab.sso.engine import Files, Source
+    from ez_homelab.sso.engine import Client, Files, Source
 
 FORWARD_AUTH = "http://authelia:9091/api/authz/forward-auth"
 
@@ -53,9 +53,11 @@ class Authelia:
             }
         }
 
-    def files(self, lab: Lab, routes: Sequence[Route], people: Mapping[str, Person]) -> Files:
+    def files(
+        self, lab: Lab, routes: Sequence[Route], people: Mapping[str, Person], clients: Sequence[Client] = ()
+    ) -> Files:
         """See `Engine`. The people are those of the first start; later on users.yml is merged (`merge_users`)."""
         return {
-            _CONFIGURATION: {"configuration.yml": configuration(lab, routes)},
+            _CONFIGURATION: {"configuration.yml": configuration(lab, routes, clients)},
             _FIRST_PEOPLE: {FILE: merge_users(None, people, {})},
         }

@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ez_homelab.sso.authelia.rules import LAN, subjects
@@ -18,23 +17,11 @@ if TYPE_CHECKING:
 
     from ez_homelab.route import Route
     from ez_homelab.secrets.value import Secret
+    from ez_homelab.sso.engine import Client
 
 # The value is not a password that somebody thought of but one of the lab's own secrets (some 190 bits), which nobody
 # finds by trying; the number of rounds only makes each request for a token slower.
 _ROUNDS = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Client:
-    """An app that asks Authelia who somebody is; `redirect_uris` are where Authelia may send people back to.
-
-    `{host}` in them stands for the app's public name.
-    """
-
-    route: Route
-    redirect_uris: tuple[str, ...]
-    scopes: tuple[str, ...]
-    secret: Secret
 
 
 def provider(clients: Iterable[Client]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ez_homelab.config.model import Lab
     from ez_homelab.route import Route
-    from ez_homelab.sso.authelia.clients import Client
+    from ez_homelab.sso.engine import Client
 
 DATA = "/config"
 """The volume in which Authelia keeps what it writes itself: people, second factors, messages."""

@@ -22,6 +22,9 @@ def _find(app: App) -> Iterator[Breach]:
         yield Breach(SERVICE, ("auth", "policy"), "an app that is open to everybody needs a reason", "add `reason`")
     if auth.mode == "oidc" and not auth.oidc:
         yield Breach(SERVICE, ("auth", "mode"), "`mode: oidc` needs `oidc`", "add the redirect addresses")
+    if auth.oidc and "oidc_client_secret" not in {secret.id for secret in app.manifest.secrets}:
+        message = "a client of OpenID Connect needs the secret `oidc_client_secret`"
+        yield Breach(SERVICE, ("auth", "oidc"), message, "add it to `secrets`, 32 characters or longer")
     if auth.native_clients and auth.policy != "bypass" and not auth.bypass:
         message = "native clients cannot pass sign-on"
         yield Breach(SERVICE, ("auth", "native_clients"), message, "add `bypass` paths")
