@@ -26,6 +26,19 @@ STATE = "/var/lib/ez-homelab"
 SHIM = "/usr/local/sbin/docker"
 """Before the real one on every PATH: what a test puts there stands between the command and Docker."""
 
+ASK = """
+import socket, sys
+try:
+    peer = socket.create_connection((sys.argv[1], int(sys.argv[2])), 3)
+except OSError as error:
+    sys.exit(f"closed: {error}")
+peer.sendall(f"{sys.argv[3]} HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\n\\r\\n".encode())
+print(peer.recv(4096).decode("latin-1").splitlines()[0])
+"""
+"""Asks a host's port one thing, in Python: its arguments are host, port and request; prints the answer's first line."""
+_SIGNED_IN: dict[Path, tuple[str, str]] = {}
+"""By server's folder: which start of the gate knows this cookie."""
+
 
 def push_checkout(server: Server) -> None:
     """Copy these sources to the server: what git knows and what it would take, and nothing that it ignores."""
@@ -142,20 +155,39 @@ class RealLab:
 
     # --- from outside ------------------------------------------------------------------------------------------
 
-    def curl(self, url: str, *options: str, status: int = 0) -> Completed:
+    @property
+    def cookie(self) -> str:
+        """The cookie of an admin who has shown two factors; empty where there is no gate to sign in at.
+
+        Whoever it stands for is forgotten when the gate starts anew, and is somebody new then.
+        """
+        asked = ["inspect", "--format", "{{.Id}} {{.State.StartedAt}}", "gate"]
+        gate = self.server.docker(asked, check=False).stdout.strip()
+        if gate and _SIGNED_IN.get(self.server.folder, ("", ""))[0] != gate:
+            _SIGNED_IN[self.server.folder] = (gate, self._sign_in())
+        return _SIGNED_IN[self.server.folder][1] if gate else ""
+
+    def _sign_in(self) -> str:
+        wanted = json.dumps({"do": "identity", "groups": ["admins"], "factors": 2, "minutes": 600})
+        call = ["docker", "exec", "-i", "gate", "python3", "-m", "gate.admin"]
+        return f"ez_session={json.loads(self.server.run(call, input=wanted.encode()).stdout)['token']}"
+
+    def curl(self, url: str, *options: str, status: int = 0, signed_in: bool = True) -> Completed:
         """curl in the server, trusting the lab's authority; it answers `.localhost` names itself (RFC 6761)."""
-        call = ["curl", "-sS", "--max-time", "30", "--cacert", CERTIFICATE, *options, url]
+        known = ["-H", f"Cookie: {self.cookie}"] if signed_in else []
+        call = ["curl", "-sS", "--max-time", "30", "--cacert", CERTIFICATE, *known, *options, url]
         ended = self.server.run(call, check=False)
         assert ended.returncode == status, f"{url}: {ended.returncode} {ended.stderr}"
         return ended
 
     def page(self, name: str, path: str = "/", *options: str) -> str:
-        """The page at that path of that app."""
+        """The page at that path of that app, for somebody who is signed in."""
         return self.curl(f"https://{name}.{DOMAIN}{path}", "--fail", *options).stdout
 
-    def status_of(self, url: str, *options: str) -> str:
+    def status_of(self, url: str, *options: str, signed_in: bool = True) -> str:
         """The answer's status and where it leads."""
-        return self.curl(url, "-o", "/dev/null", "-w", "%{http_code} %{redirect_url}", *options).stdout.strip()
+        told = ("-o", "/dev/null", "-w", "%{http_code} %{redirect_url}")
+        return self.curl(url, *told, *options, signed_in=signed_in).stdout.strip()
 
 
 def up_from_nothing(server: Server) -> RealLab:
@@ -170,9 +202,34 @@ def up_from_nothing(server: Server) -> RealLab:
     return lab
 
 
+def save_images(server: Server, path: Path) -> None:
+    """Write the images that the server has built into one file, whole."""
+    listed = server.docker(["image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "ez-homelab/*"]).stdout.split()
+    beside = path.with_suffix(".part")
+    with beside.open("wb") as file:
+        subprocess.run(server.command(["docker", "save", *listed]), stdout=file, check=True)
+    beside.rename(path)
+
+
+def bring_images(server: Server, path: Path) -> None:
+    """Give a bare server an engine, and the images of that file."""
+    server.start_docker()
+    # As `up` has it where it starts the engine itself; node-exporter looks at all mounts.
+    server.run(["mount", "--make-rshared", "/"])
+    with path.open("rb") as file:
+        subprocess.run(server.command(["docker", "load", "--quiet"]), stdin=file, capture_output=True, check=True)
+
+
 def wait_for(what: str, holds: Any, *, seconds: float = 30.0) -> None:
     """Wait until it holds; fails with `what` when the time is over."""
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
         time.sleep(0.05)
+
+
+def asked_from(lab: RealLab, container: str, host: str, port: int, request: str = "GET /") -> str:
+    """The first line of the answer that a container gets, or why there is none."""
+    call = ["exec", container, "python3", "-c", ASK, host, str(port), request]
+    ended = lab.server.docker(call, check=False)
+    return (ended.stdout or ended.stderr).strip()

@@ -54,7 +54,9 @@ def stored(lab: RealLab, title: str) -> str:
 
 
 def is_well(lab: RealLab) -> bool:
-    answer = lab.server.run(["curl", "-sk", "--max-time", "5", f"{ADDRESS}/health.php"], check=False)
+    answer = lab.server.run(
+        ["curl", "-sk", "--max-time", "5", "-H", f"Cookie: {lab.cookie}", f"{ADDRESS}/health.php"], check=False
+    )
     return answer.stdout == "ok"
 
 

@@ -21,9 +21,9 @@ OWN = {"mediawiki", "mediawiki-database"}
 POLLING = "/run/polling"
 # Each answer with its time, from outside and through the reverse proxy; only the page itself counts.
 POLL = """
-url="$1"; text="$2"
+url="$1"; text="$2"; cookie="$3"
 while [ -e /run/polling ]; do
-  got=$(curl -sk --max-time 2 "$url") && [ "$got" = "$text" ] && how=well || how=away
+  got=$(curl -sk --max-time 2 -H "Cookie: $cookie" "$url") && [ "$got" = "$text" ] && how=well || how=away
   echo "$(date +%s.%N) $how"
   sleep 0.2
 done
@@ -55,9 +55,10 @@ def polled(lab: RealLab, page: str) -> Iterator[list[tuple[float, bool]]]:
     lab.server.write(POLLING, "")
     url = f"{ADDRESS}/index.php?title={page}&action=raw"
     said: list[str] = []
+    asked = ["bash", "-c", POLL, "poll", url, TEXT, lab.cookie]
 
     def poll() -> None:
-        said.append(lab.server.run(["bash", "-c", POLL, "poll", url, TEXT], timeout=600).stdout)
+        said.append(lab.server.run(asked, timeout=600).stdout)
 
     thread = threading.Thread(target=poll)
     thread.start()

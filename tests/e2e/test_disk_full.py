@@ -23,8 +23,10 @@ ENGINE, STACKS = "/var/lib/docker", "/opt/stacks"
 SIZE = "8g"
 """Memory is taken by what is in there, not by the size; `up` asks for 5 GB that are free."""
 
-LAB_FILE = f"version: 1\ndomain: {DOMAIN}\nimages: {{source: packages}}\nstacks:\n  locked:\n    - vault\n"
-CHANGED = LAB_FILE.replace("- vault\n", "- vault:\n        environment: {SOME_SETTING: %s}\n")
+LAB_FILE = (
+    f"version: 1\ndomain: {DOMAIN}\nimages: {{source: packages}}\nstacks:\n  locked:\n    - vault: {{policy: bypass}}\n"
+)
+CHANGED = LAB_FILE.replace("bypass}", "bypass, environment: {SOME_SETTING: %s}}")
 SHELF = f"{ENGINE}/volumes/vault-shelf/_data"
 DOCKERFILE = f"{LAB}/catalog/vault/image/Dockerfile"
 ADDRESS = f"https://vault.{DOMAIN}/health"

@@ -89,6 +89,7 @@ def shown(lab: RealLab) -> dict[str, str]:
 def answered(lab: RealLab, values: dict[str, str]) -> str:
     """The answer to somebody who knows these; the values go by standard input, as curl's own settings."""
     settings = "".join(f'header = "X-{name}: {value}"\n' for name, value in values.items())
+    settings += f'header = "Cookie: {lab.cookie}"\n'
     call = ["curl", "-sk", "--max-time", "10", "--config", "-", f"https://{APP}.{DOMAIN}/"]
     return lab.server.run(call, input=settings.encode()).stdout
 

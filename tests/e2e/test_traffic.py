@@ -7,36 +7,20 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from real_lab import DOMAIN, listening
+from real_lab import ASK, DOMAIN, asked_from, listening, wait_for
 
 if TYPE_CHECKING:
     from real_lab import RealLab
 
 ECHO = f"https://echo.{DOMAIN}/"
 FORGED = ("Remote-User", "remote-user", "Remote_User", "Remote.User", "REMOTE_GROUPS", "Remote-Email", "Remote-Name")
-_ASK = """
-import socket, sys
-try:
-    peer = socket.create_connection((sys.argv[1], int(sys.argv[2])), 3)
-except OSError as error:
-    sys.exit(f"closed: {error}")
-peer.sendall(f"{sys.argv[3]} HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\n\\r\\n".encode())
-print(peer.recv(4096).decode("latin-1").splitlines()[0])
-"""
-
-
-def asked_from(lab: RealLab, container: str, host: str, port: int, request: str = "GET /") -> str:
-    """The first line of the answer that a container gets, or why there is none."""
-    call = ["exec", container, "python3", "-c", _ASK, host, str(port), request]
-    ended = lab.server.docker(call, check=False)
-    return (ended.stdout or ended.stderr).strip()
 
 
 def asked_from_traefik(lab: RealLab, request: str) -> str:
     """The same from Traefik's network namespace, with the server's own Python: Traefik's image has none."""
     pid = lab.server.docker(["inspect", "--format", "{{.State.Pid}}", "traefik"]).stdout.strip()
     address = address_of(lab, "docker-socket-proxy", "socket-proxy")
-    ask = ["nsenter", f"--net=/proc/{pid}/ns/net", "python3", "-c", _ASK, address, "2375", request]
+    ask = ["nsenter", f"--net=/proc/{pid}/ns/net", "python3", "-c", ASK, address, "2375", request]
     ended = lab.server.run(ask, check=False)
     return (ended.stdout or ended.stderr).strip()
 
@@ -65,7 +49,11 @@ def test_forged_identity_headers_do_not_reach_an_app(echo: RealLab) -> None:
     received = echo.curl(ECHO, *sent).stdout
     assert "forged-X-Other" in received
     assert re.findall(r"forged-(?!X-Other).*", received) == []
-    assert not re.search("^remote[-_.]", received, re.IGNORECASE | re.MULTILINE)
+    told = dict(re.findall(r"^(remote[-_.]\w+): (\S*)", received, re.IGNORECASE | re.MULTILINE))
+    assert told.keys() == {"Remote-User", "Remote-Groups", "Remote-Email", "Remote-Name"}
+    assert told["Remote-Groups"] == "admins"
+    assert told["Remote-User"].startswith("verify-")
+    assert "ez_session" not in received, "the session is nothing for apps"
 
 
 def test_forged_forwarding_headers_are_replaced_by_what_is_true(echo: RealLab) -> None:
@@ -90,6 +78,8 @@ def test_a_container_with_labels_of_its_own_gets_no_way_past_the_middlewares(ech
     options = [word for item in labels.items() for word in ("--label", "=".join(item))]
     echo.server.docker(["run", "-d", "--name", "byhand", "--network", "traefik-network", *options, image])
     try:
+        wait_for("Traefik knows it", lambda: echo.status_of(f"https://byhand.{DOMAIN}/", signed_in=False) != "404")
+        assert echo.status_of(f"https://byhand.{DOMAIN}/", signed_in=False).startswith(f"302 https://auth.{DOMAIN}/")
         answer = echo.curl(f"https://byhand.{DOMAIN}/", "-i", "-H", "Remote-User: forged", "--retry", "5",
                            "--retry-all-errors", "--retry-delay", "1", "--fail").stdout  # fmt: skip
         assert "x-content-type-options: nosniff" in answer
