@@ -45,18 +45,23 @@ class Front:
         policy: Document,
         people: Document,
         passwords: Mapping[str, str] | None = None,
+        app: str = "",
     ) -> None:
-        """Start it in that folder, for `policy` and `people` (the gate's two documents). Raises `CommandError`."""
+        """Start it in that folder, for `policy` and `people` (the gate's two documents). Raises `CommandError`.
+
+        `app` is the URL of the app behind it where that is not to be the echo app, which counts what reaches it.
+        """
+        self.folder = folder
         self.engine = engine
         self.domain: str = policy["domain"]
         self.portal_host: str = policy["portal"]
         self._app_port = free_port()
-        app = [sys.executable, "-m", "ez_homelab.testing.front.echo", str(self._app_port)]
-        self._app = Program("the app", app, folder / "app.log")
+        echo = [sys.executable, "-m", "ez_homelab.testing.front.echo", str(self._app_port)]
+        self._app = Program("the app", echo, folder / "app.log")
         try:
             engine.start(folder, policy, people, passwords or {})
             addresses = {
-                "app": f"http://127.0.0.1:{self._app_port}",
+                "app": app or f"http://127.0.0.1:{self._app_port}",
                 "portal": engine.portal,
                 "forward-auth": engine.forward_auth,
             }
