@@ -51,16 +51,22 @@ def link(home: RealLab) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def playwright() -> Iterator[Playwright]:
+def folder(home: RealLab, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home folder whose browsers trust the lab."""
+    folder = tmp_path_factory.mktemp("browser")
+    asyncio.run(trust_in_chromium(LocalHost(), home.server.read(CERTIFICATE), DOMAIN, str(folder)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def playwright(folder: Path) -> Iterator[Playwright]:
     with sync_playwright() as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-def open_browser(home: RealLab, playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Open]:
+def open_browser(home: RealLab, playwright: Playwright, folder: Path) -> Iterator[Open]:
     """Opens a browser that trusts the lab and finds it, as one on the server itself would."""
-    folder = tmp_path_factory.mktemp("browser")
-    asyncio.run(trust_in_chromium(LocalHost(), home.server.read(CERTIFICATE), DOMAIN, str(folder)))
     port = home.server.open_port(0, 443)
     opened: list[BrowserContext] = []
 
@@ -139,7 +145,7 @@ def test_the_link_works_once(open_browser: Open, link: str) -> None:
 
 
 def test_an_admin_tool_asks_for_a_second_factor_and_sets_it_up(page: Page) -> None:
-    page.goto(f"https://prometheus.{DOMAIN}/query?g0.expr=up")
+    page.goto(f"https://prometheus.{DOMAIN}/graph?g0.expr=up")
     expect(page.get_by_role("heading", name="Set up your authenticator app")).to_be_visible()
     picture(page, "set-up")
     TOTP["phone"] = pyotp.TOTP(secret_of(page))
@@ -148,7 +154,7 @@ def test_an_admin_tool_asks_for_a_second_factor_and_sets_it_up(page: Page) -> No
     expect(page.locator("#recovery-codes li")).to_have_count(10)
     picture(page, "recovery-codes")
     page.get_by_role("link", name=re.compile("continue")).click()
-    page.wait_for_url(f"https://prometheus.{DOMAIN}/query?g0.expr=up*")
+    page.wait_for_url(f"https://prometheus.{DOMAIN}/graph?g0.expr=up*")
     assert "Prometheus" in page.title()
 
 
