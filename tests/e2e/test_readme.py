@@ -56,6 +56,7 @@ def terminal(home: RealLab) -> Iterator[Terminal]:
     opened = Terminal(home)
     yield opened
     opened.close()
+    home.ez("users", "remove", "bob", "--yes")
 
 
 def test_the_tests_themselves_are_in_the_readme() -> None:
