@@ -115,7 +115,7 @@ def test_no_request_is_smuggled_behind_another(front: Front, name: str) -> None:
     lengths = LENGTHS[name].format(length=len(SMUGGLED) + 5)
     head = f"POST / HTTP/1.1\r\nHost: {OPEN}\r\n{lengths}\r\n\r\n"
     before = front.asked()
-    with front.client.connect(OPEN, outside(), seconds=2) as connection:
+    with front.client.connect(OPEN, outside(), seconds=1) as connection:
         connection.sendall(f"{head}0\r\n\r\n{SMUGGLED}".encode())
         told = b""
         try:

@@ -98,6 +98,8 @@ class Client:
     def connect(self, host: str, address: str = "127.0.0.1", seconds: float = DEFAULT_SECONDS) -> ssl.SSLSocket:
         """A TLS connection for that name, from that loopback address. Raises `OSError`."""
         raw = socket.create_connection(("127.0.0.1", self.port), seconds, source_address=(address, 0))
+        # The request follows the handshake's last piece at once instead of waiting 40 ms for its acknowledgement.
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         # Resumed as browsers do: it spares both sides most of the work of a handshake.
         return self._context.wrap_socket(raw, server_hostname=host, session=self._sessions.get(host))
 
