@@ -8,6 +8,7 @@ import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from ez_homelab.config.public_suffix import is_public_suffix
 from ez_homelab.yaml_text import shown
 
 if TYPE_CHECKING:
@@ -101,6 +102,9 @@ def domain(text: str) -> Complaint | None:
         instead = f"lab.{suffix}" if text in LOCAL_SUFFIXES else suffix
         return f"domain `{text}` has no name of its own in front", f"write `{instead}`"
     if not text.endswith(tuple(f".{suffix}" for suffix in LOCAL_SUFFIXES)):
+        if is_public_suffix(text):
+            reason = "strangers have names below it too, so browsers take no sign-in cookie for it"
+            return f"domain `{text}` is on the public suffix list: {reason}", "use a local one such as `lab.localhost`"
         reason = "public certificates come with a later version"
         return f"domain `{text}` is a public name: {reason}", "use a local one such as `lab.localhost`"
     return None

@@ -9,6 +9,7 @@ from ez_homelab.doctor.checks.architecture import Architecture
 from ez_homelab.doctor.checks.certificate import Certificate
 from ez_homelab.doctor.checks.clock import Clock
 from ez_homelab.doctor.checks.compose import Compose
+from ez_homelab.doctor.checks.cookie_domain import CookieDomain
 from ez_homelab.doctor.checks.data_paths import DataPaths
 from ez_homelab.doctor.checks.disk import Disk
 from ez_homelab.doctor.checks.docker import Docker
@@ -40,6 +41,7 @@ CHECKS: tuple[Check, ...] = (
     DataPaths(),
     Memory(),
     Names(),
+    CookieDomain(),
     SignOn(),
     SecondFactor(),
     Certificate(),
