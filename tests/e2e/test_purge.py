@@ -26,15 +26,17 @@ SERVE = "exec setsid --fork docker-registry serve /root/registry.yml </dev/null 
 UPSTREAM = {
     "docker-socket-proxy": "library/haproxy:3.2.22-alpine",
     "traefik": "library/traefik:v3.7.15",
+    "gate": "ghcr.io/ez-homelab/gate:0.1.0",
     "echo": "example/echo:1",
 }
-FROM_REGISTRY = f"version: 1\ndomain: {DOMAIN}\nimages: {{source: registry}}\nstacks:\n  tools: [echo]\n"
-RESTART_ENGINE = "kill $(pidof dockerd); while pidof dockerd >/dev/null; do sleep 0.1; done"
+FROM_REGISTRY = (
+    f"version: 1\ndomain: {DOMAIN}\nimages: {{source: registry, mirror: {REGISTRY}}}\nstacks:\n  tools: [echo]\n"
+)
 
 
 @pytest.fixture(scope="module")
 def mirror(echo: RealLab) -> None:
-    """A registry on the server that has the images of three apps under upstream's names; the engine asks it first."""
+    """A registry on the server that has the images of four apps, under upstream's names as a mirror has them."""
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
     echo.server.run(["apt-get", "-q", "install", "-y", "--no-install-recommends", "docker-registry"], env=quiet)
     echo.server.write("/root/registry.yml", CONFIGURATION)
@@ -83,21 +85,15 @@ def test_purge_leaves_what_is_not_ours_and_nothing_else(home: RealLab, echo: Rea
 def test_a_lab_from_a_registry_comes_up_in_its_place(home: RealLab, mirror: None) -> None:
     home.server.docker(["rm", "-f", "mine"])
     home.server.docker(["image", "rm", "somebody/else:1"])
-    home.server.write("/etc/docker/daemon.json", f'{{"registry-mirrors": ["http://{REGISTRY}"]}}')
-    home.server.run(["sh", "-c", RESTART_ENGINE])
     compose = f"{LAB}/catalog/echo/compose.yaml"
     text = home.server.read(compose).decode()
-    home.server.write(compose, text.replace("example.org/echo:1", f"{REGISTRY}/{UPSTREAM['echo']}"))
+    home.server.write(compose, text.replace("example.org/echo:1", UPSTREAM["echo"]))
     home.write(FROM_REGISTRY)
 
     told = home.ez("up", "--yes")
     assert "+ image traefik:v3.7.15 pull: not on the server" in " ".join(told.stdout.split())
     assert "package edition" not in told.stdout
-    assert {image.split()[0] for image in home.images()} == {
-        "haproxy:3.2.22-alpine",
-        "traefik:v3.7.15",
-        f"{REGISTRY}/example/echo:1",
-    }
+    assert {image.split()[0] for image in home.images()} == {f"{REGISTRY}/{name}" for name in UPSTREAM.values()}
     assert "GET /" in home.curl(f"https://echo.{DOMAIN}/", "--insecure").stdout
     assert home.document("verify")["holds"]
     assert home.document("plan")["actions"] == []
