@@ -1,0 +1,1 @@
+"""The built-in on-demand engine: starts apps when somebody comes, stops them when nobody is there."""
