@@ -75,7 +75,7 @@ class Docker:
         await self._asked("POST", f"/containers/{quote(name)}/start", START_SECONDS)
 
     async def stop(self, name: str) -> None:
-        """Stop it, in the time it is given by its own settings; one that is not there is stopped. Raises `DockerError`."""
+        """Stop it, in the time it is given by its own settings; one that is not there is. Raises `DockerError`."""
         try:
             await self._asked("POST", f"/containers/{quote(name)}/stop", STOP_SECONDS)
         except DockerError:

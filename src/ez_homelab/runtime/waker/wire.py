@@ -25,9 +25,9 @@ CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?")
 
 HOP_BY_HOP = frozenset(
-    ("connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "http2-settings")
+    ("connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade", "http2-settings")
 )
-"""Fields that are for the next hop only (RFC 9110, 7.6.1). `Trailer` and `TE` go with the framing that is ours."""
+"""Fields that are for the next hop only (RFC 9110, 7.6.1)."""
 
 Fields = list[tuple[str, str]]
 

@@ -1,0 +1,92 @@
+"""`python3 -m waker`: the server that Traefik leads sleeping apps' names to, and what keeps the apps, until SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+import time
+from contextlib import AsyncExitStack, suppress
+
+from .admin import Administration
+from .apps import Apps
+from .docker import Docker
+from .door import Door
+from .held import Room
+from .keeper import Tools
+from .options import Options
+from .pages import Pages
+from .routes import RouteFiles
+from .server import Server
+from .settings import Settings, SettingsError
+from .statistics import Statistics
+from .telling import Telling
+from .traefik import Traefik
+
+log = logging.getLogger("waker")
+
+
+class _Later:
+    """The server has to listen before its own URL is known, and nobody is let in before there is a door."""
+
+    door: Door | None = None
+
+    async def handle(self, exchange: object) -> None:
+        while self.door is None:
+            await asyncio.sleep(0.01)
+        await self.door.handle(exchange)  # type: ignore[arg-type]
+
+
+async def run(options: Options) -> None:
+    """Serve until SIGTERM or SIGINT. Raises `SettingsError` and `OSError` where it cannot start."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    settings = Settings(options.config / "lazy.json")
+    statistics = Statistics(options.data / "statistics.json")
+    pages = Pages(options.config / "icons")
+    async with AsyncExitStack() as closing:
+        later = _Later()
+        server = Server(later.handle)
+        port = await server.start(options.address, options.port)
+        closing.push_async_callback(server.stop)
+        url = f"http://{options.address}:{port}"
+        tools = Tools(
+            docker=Docker(options.docker),
+            routes=RouteFiles(options.routes, url, options.nudge),
+            traefik=Traefik(options.traefik, url),
+            statistics=statistics,
+            clock=time.monotonic,
+            starts=asyncio.Semaphore(settings.lazy.starts_at_once),
+        )
+        apps = Apps(settings, tools)
+        closing.push_async_callback(apps.stop)
+        telling = Telling(apps, statistics)
+        later.door = Door(apps, pages, statistics, telling, Room(options.spool))
+        admin = Server(Administration(apps, telling).handle)
+        await admin.start_unix(options.socket)
+        closing.push_async_callback(admin.stop)
+        log.info("ready: %d apps, on port %d", len(apps.keepers), port)
+        keeping = asyncio.create_task(apps.run())
+        waiting = asyncio.create_task(stop.wait())
+        await asyncio.wait({keeping, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        keeping.cancel()
+        with suppress(asyncio.CancelledError):
+            await keeping
+    log.info("ended")
+
+
+def main() -> int:
+    """Exit 0 after SIGTERM, 1 where the waker could not start; the log says why."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        asyncio.run(run(Options.from_environment()))
+    except (SettingsError, OSError) as fault:
+        log.error("the waker cannot start: %s", fault)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

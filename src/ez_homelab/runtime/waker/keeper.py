@@ -1,0 +1,285 @@
+"""One app's keeper: does what its state asks for, one thing at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from . import activity
+from .docker import Docker, DockerError
+from .readiness import StartError, ends, is_ready
+from .states import Answer, Life, State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping
+
+    from .routes import RouteFiles
+    from .settings import Container, LazyApp
+    from .statistics import Statistics
+    from .traefik import Traefik
+
+log = logging.getLogger("waker.keeper")
+
+FIRST_PROBE = 0.05
+LAST_PROBE = 1.0
+LOOK_WHETHER_IT_LIVES = 1.0
+SECOND_LOOK = 0.1
+"""Seconds between the two looks before a stop: a request that Traefik let in just before the change has by then opened
+its connection to the app."""
+ROUTE_AGAIN = 30.0
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What keepers share."""
+
+    docker: Docker
+    routes: RouteFiles
+    traefik: Traefik
+    statistics: Statistics
+    clock: Callable[[], float]
+    starts: asyncio.Semaphore
+
+
+class Keeper:
+    """Keeps one app."""
+
+    def __init__(self, app: LazyApp, tools: Tools) -> None:
+        self.app = app
+        self.life = Life(since=tools.clock())
+        self.in_flight = 0
+        """Requests that the waker itself is handing on, those of monitors left out."""
+        self.own_ports: set[int] = set()
+        """Local ports of connections to the app that do not count as its use."""
+        self.direct: bool | None = None
+        """Whether Traefik leads to the app itself, as it has confirmed; None where that is not known."""
+        self.step = ""
+        self.log: list[str] = []
+        self.trouble = ""
+        """What keeps the route from being as it should be."""
+        self._tools = tools
+        self._activity = activity.Activity()
+        self._task: asyncio.Task[None] | None = None
+        self._changed = asyncio.Event()
+        self._died = asyncio.Event()
+        self._routed_at = 0.0
+
+    @property
+    def now(self) -> float:
+        """Seconds of the clock that only goes forward."""
+        return self._tools.clock()
+
+    @property
+    def at_work(self) -> bool:
+        """Whether something is being done with it."""
+        return self._task is not None and not self._task.done()
+
+    def ask(self, *, again: bool = False) -> Answer:
+        """Somebody comes (`again`: by the button on the page). What to do with them; a start is on its way then."""
+        answer = self.life.retry(self.now) if again else self.life.ask(self.now)
+        if answer is Answer.START:
+            self._begin(self._wake())
+        return answer
+
+    async def settled(self) -> None:
+        """Return when it neither wakes nor falls asleep."""
+        while self.life.state in (State.WAKING, State.FALLING_ASLEEP):
+            await self._changed.wait()
+
+    async def changed(self, seconds: float) -> None:
+        """Return at its next change, or after so many seconds."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._changed.wait(), seconds)
+
+    def container_died(self) -> None:
+        """One of its containers has ended."""
+        self._died.set()
+
+    def found(self, running: Mapping[str, bool]) -> None:
+        """Docker says which containers run. What is being done already goes on undisturbed."""
+        if self.at_work:
+            return
+        up = [running.get(container.name, False) for container in self.app.containers]
+        before = self.life.state
+        if self.life.found(self.now, running=all(up)) is Answer.START:
+            self._begin(self._wake(adopted=True))
+        elif before is not self.life.state:
+            log.info("%s is not running any more", self.app.name)
+            self._tell()
+            self._begin(self._put_away())
+        elif before is not State.AWAKE and any(up):
+            self._begin(self._put_away())
+        elif self._tools.routes.leads(self.app) is not (before is State.AWAKE) or self.direct is None:
+            self._begin(self._route_again())
+
+    def observe(self, in_use: bool | None) -> None:
+        """It was looked at (see `Activity`)."""
+        if in_use or self.in_flight:
+            self.life.seen_in_use(self.now)
+
+    async def look(self, sight: activity.Sight | None) -> bool | None:
+        """Whether it is in use, by a look at all apps."""
+        return await self._activity.in_use(self.app, sight, self.own_ports)
+
+    def fall_asleep(self) -> bool:
+        """Begin to fall asleep, which shows in its state; False where it is not awake or is being worked on."""
+        if self.life.state is not State.AWAKE or self.at_work:
+            return False
+        self.life.fall(self.now)
+        self._tell()
+        self._begin(self._sleep())
+        return True
+
+    async def idle(self) -> None:
+        """Return when nothing is being done with it."""
+        while self._task is not None and not self._task.done():
+            await asyncio.wait({self._task})
+
+    async def stop(self) -> None:
+        """Leave it as it is."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    def _begin(self, work: Coroutine[object, object, None]) -> None:
+        self._task = asyncio.create_task(self._in_turn(self._task, work), name=f"keep {self.app.name}")
+
+    async def _in_turn(self, before: asyncio.Task[None] | None, work: Coroutine[object, object, None]) -> None:
+        if before is not None and before is not asyncio.current_task():
+            await asyncio.wait({before})
+        try:
+            await work
+        except Exception:
+            log.exception("%s: what was being done has failed", self.app.name)
+            self._give_up("the waker has failed; its log says why")
+
+    def _tell(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def _wake(self, *, adopted: bool = False) -> None:
+        began = self.now
+        self._tell()
+        try:
+            async with asyncio.timeout(self.app.timeout) as limit:
+                await self._start(limit)
+        except TimeoutError:
+            await self._failed(f"it was not ready within {self.app.timeout:g} seconds")
+        except (StartError, DockerError) as fault:
+            await self._failed(str(fault))
+        else:
+            self.life.ready(self.now)
+            self._activity.begin_anew()
+            self.step, self.log = "", []
+            self._tell()
+            if not adopted:
+                self._tools.statistics.add(self.app.name, self.now - began)
+            log.info("%s is awake after %.2f s", self.app.name, self.now - began)
+            await self._route(direct=True)
+
+    async def _start(self, limit: asyncio.Timeout) -> None:
+        for container in self.app.containers:
+            self.step = container.name
+            self._died.clear()
+            queued = self.now
+            async with self._tools.starts:
+                # Waiting for others to start is no fault of this app's.
+                limit.reschedule((limit.when() or 0.0) + self.now - queued)
+                await self._tools.docker.start(container.name)
+            await self._until_ready(container)
+
+    async def _until_ready(self, container: Container) -> None:
+        pause, looked = FIRST_PROBE, self.now
+        while not await is_ready(container, self._tools.docker, self.own_ports):
+            if self._died.is_set() or self.now - looked >= LOOK_WHETHER_IT_LIVES:
+                self._died.clear()
+                looked = self.now
+                await ends(container, self._tools.docker)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._died.wait(), pause)
+            pause = min(pause * 1.08, LAST_PROBE)
+
+    async def _failed(self, reason: str) -> None:
+        self.log = await self._last_lines()
+        log.warning("%s has not started: %s", self.app.name, reason)
+        self._give_up(reason)
+        await self._stop_containers()
+        await self._route(direct=False)
+
+    def _give_up(self, reason: str) -> None:
+        if self.life.state is State.WAKING:
+            self.life.fail(self.now, reason)
+        elif self.life.state is State.FALLING_ASLEEP and self.life.asleep(self.now) is Answer.START:
+            self._begin(self._wake())
+        self._tell()
+
+    async def _last_lines(self) -> list[str]:
+        try:
+            found = await self._tools.docker.find(self.step)
+            lines = await self._tools.docker.log(self.step, tty=found.tty)
+        except DockerError:
+            return []
+        return [line for line in lines if line]
+
+    async def _sleep(self) -> None:
+        if not await self._is_left_alone() or not self.life.stop():
+            self.life.stay(self.now)
+            self._activity.begin_anew()
+            self._tell()
+            await self._route(direct=True)
+            return
+        await self._stop_containers()
+        log.info("%s is asleep", self.app.name)
+        answer = self.life.asleep(self.now)
+        self._activity.begin_anew()
+        self._tell()
+        if answer is Answer.START:
+            await self._wake()
+
+    async def _is_left_alone(self) -> bool:
+        """Lead its names to the waker, and look twice whether anybody is still with the app."""
+        if not await self._route(direct=False):
+            return False
+        for pause in (0.0, SECOND_LOOK):
+            await asyncio.sleep(pause)
+            in_use = await self.look(await activity.look(self._tools.traefik))
+            if in_use is not False or self.in_flight or self.life.wanted:
+                return False
+        return True
+
+    async def _put_away(self) -> None:
+        """Its names lead to the waker, and what still runs of it is stopped."""
+        await self._route(direct=False)
+        await self._stop_containers()
+
+    async def _route_again(self) -> None:
+        if self.direct is None and self.now - self._routed_at < ROUTE_AGAIN and self._routed_at:
+            return
+        await self._route(direct=self.life.state is State.AWAKE)
+
+    async def _stop_containers(self) -> None:
+        for container in reversed(self.app.containers):
+            try:
+                await self._tools.docker.stop(container.name)
+            except DockerError as fault:
+                log.warning("%s cannot be stopped: %s", container.name, fault)
+
+    async def _route(self, *, direct: bool) -> bool:
+        """Lead its names to the app or to the waker; whether Traefik does so now."""
+        self._routed_at, self.direct, self.trouble = self.now, None, ""
+        try:
+            if self._tools.routes.leads(self.app) is not direct:
+                self._tools.routes.write(self.app, direct=direct)
+        except OSError as fault:
+            self.trouble = f"the route file cannot be written: {fault}"
+        else:
+            if await self._tools.traefik.confirm(self.app, direct=direct):
+                self.direct = direct
+                return True
+            self.trouble = "Traefik does not confirm the route"
+        log.warning("%s: %s", self.app.name, self.trouble)
+        return False
