@@ -27,17 +27,6 @@ from .traefik import Traefik
 log = logging.getLogger("waker")
 
 
-class _Later:
-    """The server has to listen before its own URL is known, and nobody is let in before there is a door."""
-
-    door: Door | None = None
-
-    async def handle(self, exchange: object) -> None:
-        while self.door is None:
-            await asyncio.sleep(0.01)
-        await self.door.handle(exchange)  # type: ignore[arg-type]
-
-
 async def run(options: Options) -> None:
     """Serve until SIGTERM or SIGINT. Raises `SettingsError` and `OSError` where it cannot start."""
     stop = asyncio.Event()
@@ -46,28 +35,27 @@ async def run(options: Options) -> None:
     settings = Settings(options.config / "lazy.json")
     statistics = Statistics(options.data / "statistics.json")
     pages = Pages(options.config / "icons")
+    url = f"http://{options.address}:{options.port}"
+    tools = Tools(
+        docker=Docker(options.docker),
+        routes=RouteFiles(options.routes, url, options.nudge),
+        traefik=Traefik(options.traefik, url),
+        statistics=statistics,
+        clock=time.monotonic,
+        starts=asyncio.Semaphore(settings.lazy.starts_at_once),
+    )
+    apps = Apps(settings, tools)
+    telling = Telling(apps, statistics)
+    door = Door(apps, pages, statistics, telling, Room(options.spool))
     async with AsyncExitStack() as closing:
-        later = _Later()
-        server = Server(later.handle)
-        port = await server.start(options.address, options.port)
-        closing.push_async_callback(server.stop)
-        url = f"http://{options.address}:{port}"
-        tools = Tools(
-            docker=Docker(options.docker),
-            routes=RouteFiles(options.routes, url, options.nudge),
-            traefik=Traefik(options.traefik, url),
-            statistics=statistics,
-            clock=time.monotonic,
-            starts=asyncio.Semaphore(settings.lazy.starts_at_once),
-        )
-        apps = Apps(settings, tools)
         closing.push_async_callback(apps.stop)
-        telling = Telling(apps, statistics)
-        later.door = Door(apps, pages, statistics, telling, Room(options.spool))
+        server = Server(door.handle)
+        await server.start(options.address, options.port)
+        closing.push_async_callback(server.stop)
         admin = Server(Administration(apps, telling).handle)
         await admin.start_unix(options.socket)
         closing.push_async_callback(admin.stop)
-        log.info("ready: %d apps, on port %d", len(apps.keepers), port)
+        log.info("ready: %d apps, on port %d", len(apps.keepers), options.port)
         keeping = asyncio.create_task(apps.run())
         waiting = asyncio.create_task(stop.wait())
         await asyncio.wait({keeping, waiting}, return_when=asyncio.FIRST_COMPLETED)

@@ -74,7 +74,7 @@ class Apps:
 
     def _take_over(self) -> None:
         lazy, routes = self.settings.lazy, self._tools.routes
-        routes.monitors = lazy.monitors
+        routes.monitors, routes.keep_connections = lazy.monitors, lazy.keep_connections
         for name in (*(set(self.keepers) - set(lazy.apps)), *routes.others(lazy.apps)):
             gone = self.keepers.pop(name, None)
             if gone is not None:

@@ -31,7 +31,7 @@ class Options:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Options:
         """Read WAKER_CONFIG, WAKER_DATA, WAKER_ROUTES, WAKER_NUDGE, WAKER_SOCKET, WAKER_SPOOL, WAKER_DOCKER,
-        WAKER_TRAEFIK, WAKER_ADDRESS and WAKER_PORT (0: a free one). Raises `SettingsError`."""
+        WAKER_TRAEFIK, WAKER_ADDRESS and WAKER_PORT. Raises `SettingsError`."""
         plain = cls()
         nudge = environment.get("WAKER_NUDGE", "")
         return cls(
@@ -50,6 +50,6 @@ class Options:
 
 def _port(environment: Mapping[str, str], name: str, default: int) -> int:
     text = environment.get(name, str(default))
-    if not (text.isascii() and text.isdigit() and int(text) < 65_536):
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 65_536):
         raise SettingsError(f"{name}: {text!r} is no port")
     return int(text)

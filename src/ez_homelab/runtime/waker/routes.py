@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 MARK = "X-Ez-Waker"
 """The field by which Traefik tells the waker whose request it is. Set by the router, over whatever a client sent."""
 OWN_PATHS = "/.waker/"
-IDLE_CONNECTIONS = "10s"
-"""How long Traefik keeps a connection to an app that nothing is asked on: until then the app looks in use."""
 
 
 class RouteFiles:
@@ -30,6 +28,7 @@ class RouteFiles:
         self._waker = waker
         self._nudge = nudge
         self.monitors: tuple[str, ...] = ()
+        self.keep_connections = 10.0
 
     def text(self, app: LazyApp, *, direct: bool) -> str:
         """The file of an app: leading to the app itself, or to the waker."""
@@ -78,14 +77,16 @@ class RouteFiles:
             os.utime(self._nudge)
 
     def _document(self, app: LazyApp, *, direct: bool) -> dict[str, Any]:
-        routers, services, middlewares = {}, {}, {}
+        routers: dict[str, Any] = {}
+        services: dict[str, Any] = {}
+        middlewares: dict[str, Any] = {}
         for route in app.routes:
             routers |= self._routers(route, direct=direct)
             services |= _services(route, self._waker)
             for kind in ("app", "page", "monitor"):
                 told = {"customRequestHeaders": {MARK: f"{route.name}/{kind}"}}
                 middlewares[f"{route.name}-{kind}"] = {"headers": told}
-        transport = {"forwardingTimeouts": {"idleConnTimeout": IDLE_CONNECTIONS}}
+        transport = {"forwardingTimeouts": {"idleConnTimeout": f"{self.keep_connections * 1000:.0f}ms"}}
         transports = {f"{route.name}-lazy": transport for route in app.routes}
         return {"routers": routers, "services": services, "middlewares": middlewares, "serversTransports": transports}
 

@@ -108,6 +108,8 @@ class Lazy:
     monitors: tuple[str, ...] = ()
     timezone: tzinfo | None = None
     starts_at_once: int = 4
+    keep_connections: float = 10.0
+    """Seconds that Traefik keeps a connection to an app which nothing is asked on: until then the app is in use."""
 
     def route(self, name: str) -> tuple[LazyApp, LazyRoute] | None:
         """The route of that name and the app that it leads to."""
@@ -139,6 +141,7 @@ def read_lazy(text: str) -> Lazy:
         monitors=tuple(_pattern(entry) for entry in _value(document, "monitors", list, [])),
         timezone=timezone,
         starts_at_once=int(_positive(document, "starts_at_once", 4)),
+        keep_connections=_positive(document, "keep_connections", 10.0),
     )
 
 

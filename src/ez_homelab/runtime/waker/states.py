@@ -12,7 +12,7 @@ from enum import StrEnum
 
 FIRST_PAUSE = 5.0
 LONGEST_PAUSE = 300.0
-LEAST_PAUSE = 3.0
+LEAST_PAUSE = 1.5
 """Seconds after a failed start before a person's `Try again` starts it once more."""
 
 

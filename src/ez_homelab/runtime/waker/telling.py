@@ -24,7 +24,7 @@ class Telling:
         self._statistics = statistics
 
     def status(self) -> dict[str, Any]:
-        """Every app, times in seconds, memory in bytes; `memory_saved` is by what lazy.json says that each one takes."""
+        """Every app, times in seconds, memory in bytes; `memory_saved` goes by what lazy.json says that each takes."""
         return {
             "apps": {name: self._app(keeper) for name, keeper in sorted(self._apps.keepers.items())},
             "memory_saved": self.memory_saved(),

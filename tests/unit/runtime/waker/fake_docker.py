@@ -1,0 +1,177 @@
+"""The few requests of Docker's API that the waker makes, on a port of 127.0.0.1; its containers are real processes."""
+
+from __future__ import annotations
+
+import json
+import queue
+import re
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+APP = Path(__file__).with_name("lazy_app.py")
+LOGS_ALLOWED = True
+
+
+@dataclass
+class Process:
+    """A container: the port its program gets and how long that takes to listen."""
+
+    name: str
+    port: int
+    delay: str = "0"
+    starts: int = 0
+    exit_code: int = 0
+    status: str = "exited"
+    process: subprocess.Popen[bytes] | None = None
+    output: bytes = b""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class FakeDocker:
+    """The server and its containers."""
+
+    def __init__(self) -> None:
+        self.containers: dict[str, Process] = {}
+        self.listeners: list[queue.Queue[dict[str, Any] | None]] = []
+        self.requests: list[str] = []
+        fake = self
+
+        class Handler(_Handler):
+            docker = fake
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.address = f"tcp://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def add(self, name: str, port: int, delay: str = "0") -> Process:
+        self.containers[name] = Process(name, port, delay)
+        return self.containers[name]
+
+    def start(self, name: str) -> bool:
+        """Whether it was not running before."""
+        container = self.containers[name]
+        with container.lock:
+            if container.status == "running":
+                return False
+            container.starts += 1
+            container.status = "running"
+            container.process = subprocess.Popen(
+                [sys.executable, "-S", str(APP), str(container.port), container.delay],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+            )
+            threading.Thread(target=self._follow, args=(container, container.process), daemon=True).start()
+        self.tell(name, "start")
+        return True
+
+    def stop(self, name: str) -> bool:
+        container = self.containers[name]
+        with container.lock:
+            if container.status != "running" or container.process is None:
+                return False
+            process = container.process
+        process.terminate()
+        process.wait()
+        while container.status == "running":
+            time.sleep(0.005)
+        return True
+
+    def running(self, name: str) -> bool:
+        return self.containers[name].status == "running"
+
+    def tell(self, name: str, action: str) -> None:
+        for listener in tuple(self.listeners):
+            listener.put({"Action": action, "Actor": {"Attributes": {"name": name}}})
+
+    def end_events(self) -> None:
+        """What a restart of Docker does to who listens."""
+        for listener in tuple(self.listeners):
+            listener.put(None)
+
+    def close(self) -> None:
+        self.end_events()
+        for name in self.containers:
+            self.stop(name)
+        self.server.shutdown()
+        self.server.server_close()
+
+    def _follow(self, container: Process, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout is not None
+        container.output = process.stdout.read()
+        process.stdout.close()
+        container.exit_code = process.wait()
+        container.status = "exited"
+        self.tell(container.name, "die")
+
+
+class _Handler(BaseHTTPRequestHandler):
+    docker: FakeDocker
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002, ARG002 - the parent's
+        self.docker.requests.append(f"{self.command} {self.path}")
+
+    def do_GET(self) -> None:
+        path = re.sub(r"^/v1\.\d+", "", self.path).partition("?")[0]
+        name = path.split("/")[2] if path.count("/") > 2 else ""
+        if path == "/_ping":
+            self._answer(200, b"OK", "text/plain")
+        elif path == "/containers/json":
+            found = [{"Names": [f"/{one.name}"], "State": one.status} for one in self.docker.containers.values()]
+            self._json(200, found)
+        elif path == "/events":
+            self._events()
+        elif name not in self.docker.containers:
+            self._json(404, {"message": f"No such container: {name}"})
+        elif path.endswith("/json"):
+            one = self.docker.containers[name]
+            self._json(200, {"State": {"Status": one.status, "ExitCode": one.exit_code}, "Config": {"Tty": False}})
+        elif LOGS_ALLOWED:
+            lines = self.docker.containers[name].output.splitlines(keepends=True)
+            framed = b"".join(b"\x01\0\0\0" + len(line).to_bytes(4, "big") + line for line in lines)
+            self._answer(200, framed, "application/octet-stream")
+
+    def do_POST(self) -> None:
+        _, _, name, what = re.sub(r"^/v1\.\d+", "", self.path).partition("?")[0].split("/")
+        if name not in self.docker.containers:
+            self._json(404, {"message": f"No such container: {name}"})
+            return
+        done = self.docker.start(name) if what == "start" else self.docker.stop(name)
+        self._answer(204 if done else 304, b"", "text/plain")
+
+    def _events(self) -> None:
+        listener: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        self.docker.listeners.append(listener)
+        self.send_response(200)
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.flush()
+        try:
+            while (event := listener.get()) is not None:
+                self.wfile.write(json.dumps(event).encode() + b"\n")
+                self.wfile.flush()
+        except OSError:
+            pass
+        finally:
+            self.docker.listeners.remove(listener)
+            self.close_connection = True
+
+    def _json(self, status: int, document: object) -> None:
+        self._answer(status, json.dumps(document).encode(), "application/json")
+
+    def _answer(self, status: int, content: bytes, kind: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Api-Version", "1.41")
+        if status not in (204, 304):
+            self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if status not in (204, 304):
+            self.wfile.write(content)

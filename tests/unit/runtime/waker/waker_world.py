@@ -1,0 +1,182 @@
+"""A world for the waker: a real Traefik, the waker as a process, apps as processes behind a fake Docker API."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import sys
+import time
+from http.client import HTTPConnection, HTTPResponse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from fake_docker import FakeDocker
+
+from ez_homelab.runtime import waker as package
+from ez_homelab.runtime.waker import admin
+from ez_homelab.testing.front.programs import Program, free_port, listens
+from ez_homelab.testing.front.traefik import executable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PATIENCE = 30.0
+BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8", "Sec-Fetch-Dest": "document"}
+
+
+class World:
+    """Everything of one test module, in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.docker = FakeDocker()
+        self.web, self.api, self.port = free_port(), free_port(), free_port()
+        for name in ("dynamic", "config", "data", "run"):
+            (folder / name).mkdir()
+        self.apps: list[dict[str, Any]] = []
+        self.traefik = self._traefik()
+        self.waker: Program | None = None
+
+    def _traefik(self) -> Program:
+        install = {
+            "entryPoints": {
+                "web": {"address": f"127.0.0.1:{self.web}"},
+                "traefik": {"address": f"127.0.0.1:{self.api}"},
+            },
+            "providers": {
+                "providersThrottleDuration": "100ms",
+                "file": {"directory": str(self.folder / "dynamic"), "watch": True},
+            },
+            "api": {"insecure": True, "dashboard": False},
+            "metrics": {"prometheus": {"entryPoint": "traefik", "addServicesLabels": True}},
+            "global": {"checkNewVersion": False, "sendAnonymousUsage": False},
+        }
+        (self.folder / "traefik.yml").write_text(yaml.safe_dump(install))
+        argv = [executable(), f"--configFile={self.folder / 'traefik.yml'}"]
+        program = Program("Traefik", argv, self.folder / "traefik.log")
+        program.wait_until(lambda: listens(self.api) and listens(self.web))
+        return program
+
+    def restart_traefik(self) -> None:
+        self.traefik.stop()
+        self.traefik = self._traefik()
+
+    def add(self, name: str, delay: str = "0", extra: tuple[str, ...] = (), **more: Any) -> None:
+        """An app whose containers are `extra`, which count once they run, and one of its own name."""
+        port = free_port()
+        for container in extra:
+            self.docker.add(container, free_port())
+        self.docker.add(name, port, delay)
+        url = f"http://127.0.0.1:{port}"
+        self.apps.append(
+            {
+                "name": name,
+                "title": name.capitalize(),
+                "routes": [{"name": name, "rule": f"Host(`{name}.lab`)", "url": url}],
+                "containers": [
+                    *({"name": container} for container in extra),
+                    {"name": name, "ready": {"kind": "http", "url": f"{url}/health"}},
+                ],
+                "idle": 3600,
+                "timeout": 20,
+                "memory": 100,
+                **more,
+            }
+        )
+
+    def write(self) -> None:
+        document = {
+            "version": 1,
+            "title": "Home lab",
+            "monitors": ["^Uptime-Kuma/"],
+            "keep_connections": 0.3,
+            "apps": self.apps,
+        }
+        beside = self.folder / "config" / "new"
+        beside.write_text(json.dumps(document))
+        beside.replace(self.folder / "config" / "lazy.json")
+
+    def start(self) -> None:
+        """Start the waker, and wait until Traefik leads every app where it should."""
+        self.write()
+        places = {"CONFIG": "config", "DATA": "data", "ROUTES": "dynamic", "SOCKET": "run/admin.sock", "SPOOL": "data"}
+        environment = {f"WAKER_{name}": str(self.folder / path) for name, path in places.items()}
+        environment |= {"WAKER_DOCKER": self.docker.address, "WAKER_TRAEFIK": f"http://127.0.0.1:{self.api}"}
+        environment |= {"WAKER_PORT": str(self.port), "PYTHONPATH": str(Path(package.__file__).parent.parent)}
+        argv = [sys.executable, "-m", "waker"]
+        self.waker = Program("the waker", argv, self.folder / "waker.log", environment)
+        self.waker.wait_until(lambda: listens(self.port))
+        self.until(lambda: all(app["leads_to"] != "unknown" for app in self.status()["apps"].values()))
+
+    def restart(self) -> None:
+        """Kill the waker as a crash does, and start it again."""
+        assert self.waker is not None
+        self.waker.kill()
+        self.start()
+
+    def stop(self) -> None:
+        if self.waker is not None:
+            self.waker.stop()
+        self.traefik.stop()
+        self.docker.close()
+
+    def order(self, method: str, target: str) -> dict[str, Any]:
+        return dict(json.loads(asyncio.run(admin.ask(str(self.folder / "run/admin.sock"), method, target))))
+
+    def status(self) -> dict[str, Any]:
+        try:
+            return self.order("GET", "/status")
+        except OSError:
+            return {"apps": {"none": {"leads_to": "unknown"}}}
+
+    def app(self, name: str) -> dict[str, Any]:
+        return dict(self.status()["apps"][name])
+
+    def until(self, true: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not true():
+            assert time.monotonic() < deadline, (self.folder / "waker.log").read_text()[-3000:]
+            time.sleep(0.03)
+
+    def until_app(self, name: str, **wanted: object) -> None:
+        self.until(lambda: all(self.app(name)[key] == value for key, value in wanted.items()))
+
+    def open(self, name: str, method: str = "GET", target: str = "/", body: Any = None, **fields: str) -> HTTPResponse:
+        """The answer through Traefik, unread."""
+        connection = HTTPConnection("127.0.0.1", self.web, timeout=PATIENCE)
+        told = {key.replace("_", "-"): value for key, value in fields.items()}
+        connection.request(method, target, body=body, headers={"Host": f"{name}.lab", **told})
+        return connection.getresponse()
+
+    def ask(self, name: str, method: str = "GET", target: str = "/", body: Any = None, **fields: str) -> Any:
+        """Status, fields and content."""
+        answer = self.open(name, method, target, body, **fields)
+        content = answer.read()
+        answer.close()
+        return answer.status, answer.headers, content
+
+    def upgrade(self, name: str) -> socket.socket:
+        """An upgraded connection through Traefik; its head is read."""
+        connection = socket.create_connection(("127.0.0.1", self.web), PATIENCE)
+        lines = ("GET /ws HTTP/1.1", f"Host: {name}.lab", "Connection: Upgrade", "Upgrade: echo", "", "")
+        connection.sendall("\r\n".join(lines).encode())
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            piece = connection.recv(1)
+            assert piece, head
+            head += piece
+        assert head.startswith(b"HTTP/1.1 101"), head
+        return connection
+
+
+def says(connection: socket.socket, data: bytes) -> bytes:
+    """What an echo says to these bytes."""
+    connection.sendall(data)
+    received = b""
+    while len(received) < len(data):
+        piece = connection.recv(65536)
+        assert piece
+        received += piece
+    return received
