@@ -10,14 +10,12 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .sockets import TABLES, addresses, established
+from .sockets import addresses, open_to, read_tables
 from .traefik import Traefik, TraefikError
 
 if TYPE_CHECKING:
-    from collections import Counter
-
     from .settings import LazyApp
-    from .sockets import Remote
+    from .sockets import Connections, Remote
 
 log = logging.getLogger("waker.activity")
 
@@ -27,14 +25,13 @@ class Sight:
     """What was seen in one look, for all apps: finished requests by service, established connections."""
 
     finished: dict[str, float]
-    connections: Counter[tuple[int, Remote]]
+    connections: Connections
 
 
 async def look(traefik: Traefik) -> Sight | None:
     """One look; None where a part of it failed."""
     try:
-        finished = await traefik.finished()
-        return Sight(finished, established(path.read_text("ascii") for path in TABLES if path.exists()))
+        return Sight(await traefik.finished(), read_tables())
     except (TraefikError, OSError, ValueError) as fault:
         log.warning("whether apps are in use cannot be seen: %s", fault)
         return None
@@ -67,4 +64,4 @@ class Activity:
                 remotes |= await addresses(route.target)
         except OSError:
             return None
-        return any(remote in remotes and local not in own_ports for local, remote in sight.connections)
+        return open_to(remotes, sight.connections, but=own_ports) > 0

@@ -21,18 +21,25 @@ if TYPE_CHECKING:
 TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 ESTABLISHED = "01"
 Remote = tuple[IPv4Address | IPv6Address, int]
+Connections = Counter[tuple[int, Remote]]
+"""How many there are, by local port and by where they lead."""
 
 
-def open_to(remotes: Iterable[Remote], *, but: Iterable[int] = (), tables: Iterable[Path] = TABLES) -> int:
-    """How many connections lead there, those from local ports `but` left out. Raises `OSError`."""
+def read_tables() -> Connections:
+    """The established connections of now. Raises `OSError`."""
+    return established(path.read_text("ascii") for path in TABLES if path.exists())
+
+
+def open_to(remotes: Iterable[Remote], connections: Connections, *, but: Iterable[int] = ()) -> int:
+    """How many connections lead there, those from local ports `but` left out."""
     wanted, left_out = set(remotes), set(but)
-    found = established(path.read_text("ascii") for path in tables if path.exists())
-    return sum(count for (local, remote), count in found.items() if remote in wanted and local not in left_out)
+    found = connections.items()
+    return sum(count for (local, remote), count in found if remote in wanted and local not in left_out)
 
 
-def established(tables: Iterable[str]) -> Counter[tuple[int, Remote]]:
+def established(tables: Iterable[str]) -> Connections:
     """The established connections: local port, and where they lead."""
-    found: Counter[tuple[int, Remote]] = Counter()
+    found: Connections = Counter()
     for table in tables:
         for line in table.splitlines()[1:]:
             columns = line.split()

@@ -7,6 +7,7 @@ of the configuration it tells of: once it says the new one, requests go by the n
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from .client import Server
@@ -90,8 +91,6 @@ def requests_by_service(text: str) -> dict[str, float]:
             continue
         _, _, after = line.partition('service="')
         service, _, rest = after.partition('"')
-        try:
+        with suppress(ValueError, IndexError):
             sums[service] = sums.get(service, 0.0) + float(rest.rpartition("} ")[2].split()[0])
-        except (ValueError, IndexError):
-            continue
     return sums
