@@ -81,7 +81,7 @@ class Apps:
                 self._leaving[name] = asyncio.create_task(gone.stop())
             routes.remove(name)
         for app in lazy.apps.values():
-            keeper = self.keepers.setdefault(app.name, Keeper(app, self._tools))
+            keeper = self.keepers.setdefault(app.name, Keeper(app, self._tools, self.soon))
             keeper.app = app
         self.soon()
 
@@ -126,21 +126,20 @@ class Apps:
         pause = RECONNECT[0]
         while True:
             try:
-                async for name in self._tools.docker.events():
+                async for name, action in self._tools.docker.events():
                     pause = RECONNECT[0]
-                    self._heard(name)
+                    self._heard(name, action)
             except DockerError as fault:
                 log.warning("%s; once more in %.1f s", fault, pause)
             await asyncio.sleep(pause)
             pause = min(pause * 2, RECONNECT[1])
 
-    def _heard(self, name: str) -> None:
-        for keeper in self.keepers.values():
-            if any(container.name == name for container in keeper.app.containers):
-                keeper.container_died()
-                self.soon()
+    def _heard(self, name: str, action: str) -> None:
         if not name:
             self.soon()
+        for keeper in self.keepers.values():
+            if any(container.name == name for container in keeper.app.containers):
+                keeper.heard(started=action == "start")
 
     async def _look_at_docker(self) -> None:
         while True:

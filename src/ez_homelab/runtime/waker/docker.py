@@ -92,21 +92,22 @@ class Docker:
         data = answer.body if tty else frames(answer.body)
         return data.decode("utf-8", "replace").replace("\r", "").split("\n")[-LOG_LINES - 1 :]
 
-    async def events(self) -> AsyncIterator[str]:
-        """First "", once Docker listens; then the name of each container that starts, ends or goes. Raises
-        `DockerError` when the stream breaks off."""
+    async def events(self) -> AsyncIterator[tuple[str, str]]:
+        """First two empty texts, once Docker listens; then name and `start`, `die` or `destroy` of each container that
+        this happens to. Raises `DockerError` when the stream breaks off."""
         prefix = await self._version()
         filters = quote(json.dumps(EVENTS))
         try:
             async with self._server.asked("GET", f"{prefix}/events?filters={filters}") as (head, body):
                 if head.status != 200:
                     raise DockerError(f"Docker's events are answered with {head.status}")
-                yield ""
+                yield "", ""
                 unread = b""
                 while piece := await body.read():
                     *lines, unread = (unread + piece).split(b"\n")
                     for line in filter(None, lines):
-                        yield str(json.loads(line)["Actor"]["Attributes"].get("name", ""))
+                        event = json.loads(line)
+                        yield str(event["Actor"]["Attributes"]["name"]), str(event["Action"])
         except (OSError, WireError, ValueError, LookupError) as fault:
             raise DockerError(f"Docker's events break off: {fault or type(fault).__name__}") from fault
         raise DockerError("Docker's events have ended")

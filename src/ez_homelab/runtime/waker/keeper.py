@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("waker.keeper")
 
-FIRST_PROBE = 0.05
-LAST_PROBE = 1.0
+PROBE_PAUSES = (0.02, 1.0)
+"""The shortest and the longest pause between two questions whether an app is ready."""
+PROBE_SHARE = 0.05
+"""A pause is this share of the time that the start takes already, so that a start is noticed about that much late."""
 LOOK_WHETHER_IT_LIVES = 1.0
 SECOND_LOOK = 0.1
 """Seconds between the two looks before a stop: a request that Traefik let in just before the change has by then opened
@@ -47,8 +49,11 @@ class Tools:
 class Keeper:
     """Keeps one app."""
 
-    def __init__(self, app: LazyApp, tools: Tools) -> None:
+    def __init__(self, app: LazyApp, tools: Tools, look_soon: Callable[[], None]) -> None:
+        """`look_soon` makes somebody call `found` soon."""
         self.app = app
+        self._look_soon = look_soon
+        self._look_after = False
         self.life = Life(since=tools.clock())
         self.in_flight = 0
         """Requests that the waker itself is handing on, those of monitors left out."""
@@ -94,9 +99,14 @@ class Keeper:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._changed.wait(), seconds)
 
-    def container_died(self) -> None:
-        """One of its containers has ended."""
-        self._died.set()
+    def heard(self, *, started: bool) -> None:
+        """Docker says that one of its containers has started, or has ended."""
+        if not started:
+            self._died.set()
+        if not self.at_work:
+            self._look_soon()
+        elif not started:
+            self._look_after = True
 
     def found(self, running: Mapping[str, bool]) -> None:
         """Docker says which containers run. What is being done already goes on undisturbed."""
@@ -156,6 +166,9 @@ class Keeper:
         except Exception:
             log.exception("%s: what was being done has failed", self.app.name)
             self._give_up("the waker has failed; its log says why")
+        if self._look_after:
+            self._look_after = False
+            self._look_soon()
 
     def _tell(self) -> None:
         self._changed.set()
@@ -193,15 +206,14 @@ class Keeper:
             await self._until_ready(container)
 
     async def _until_ready(self, container: Container) -> None:
-        pause, looked = FIRST_PROBE, self.now
+        began = looked = self.now
         while not await is_ready(container, self._tools.docker, self.own_ports):
             if self._died.is_set() or self.now - looked >= LOOK_WHETHER_IT_LIVES:
                 self._died.clear()
                 looked = self.now
                 await ends(container, self._tools.docker)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._died.wait(), pause)
-            pause = min(pause * 1.08, LAST_PROBE)
+                await asyncio.wait_for(self._died.wait(), _pause(self.now - began))
 
     async def _failed(self, reason: str) -> None:
         self.log = await self._last_lines()
@@ -283,3 +295,8 @@ class Keeper:
             self.trouble = "Traefik does not confirm the route"
         log.warning("%s: %s", self.app.name, self.trouble)
         return False
+
+
+def _pause(passed: float) -> float:
+    shortest, longest = PROBE_PAUSES
+    return min(max(shortest, passed * PROBE_SHARE), longest)
