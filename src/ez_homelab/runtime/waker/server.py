@@ -130,6 +130,8 @@ class Server:
         except WireError as fault:
             await stream.send(_refusal(fault.status))
             return False
+        if "100-continue" in head.words("expect") and not exchange.body.complete:
+            stream.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         await self._handled(exchange)
         return exchange.may_go_on
 
