@@ -16,23 +16,32 @@ IN_MEMORY = 1_048_576
 """Bytes of one body that are held without the disk."""
 
 
-class Room:
-    """How many bytes may be held on disk for all requests together."""
+class Budget:
+    """How many bytes may be held for all requests together."""
 
-    def __init__(self, folder: Path, total: int = 1_073_741_824) -> None:
-        self.folder = folder
+    def __init__(self, total: int) -> None:
         self._left = total
 
-    def take(self, size: int) -> bool:
-        """Take so much of it, where there is so much."""
-        if size > self._left:
-            return False
+    def has(self, size: int) -> bool:
+        """Whether so much of it is left."""
+        return size <= self._left
+
+    def take(self, size: int) -> None:
+        """Take so much of it."""
         self._left -= size
-        return True
 
     def give_back(self, size: int) -> None:
         """What was taken is free again."""
         self._left += size
+
+
+class Room:
+    """Where bodies are held: a folder, and what may be held in memory and on disk."""
+
+    def __init__(self, folder: Path, disk: int = 1_073_741_824, memory: int = 33_554_432) -> None:
+        self.folder = folder
+        self.disk = Budget(disk)
+        self.memory = Budget(memory)
 
 
 class HeldBody:
@@ -43,8 +52,9 @@ class HeldBody:
         self._most = most
         self._room = room
         self._memory = bytearray()
+        self._in_memory = 0
         self._file: IO[bytes] | None = None
-        self._taken = 0
+        self._on_disk = 0
         self._sent = 0
 
     async def fill(self) -> None:
@@ -58,7 +68,7 @@ class HeldBody:
             piece = bytes(self._memory[:PIECE])
             del self._memory[:PIECE]
             return piece
-        if self._file is not None and self._sent < self._taken:
+        if self._file is not None and self._sent < self._on_disk:
             self._file.seek(self._sent)
             piece = self._file.read(PIECE)
             self._sent += len(piece)
@@ -71,25 +81,29 @@ class HeldBody:
         if self._file is not None:
             self._file.close()
             self._file = None
-        self._room.give_back(self._taken)
-        self._taken = self._sent = 0
+        self._room.disk.give_back(self._on_disk)
+        self._room.memory.give_back(self._in_memory)
+        self._on_disk = self._sent = self._in_memory = 0
         self._memory.clear()
 
+    @property
+    def _fits_memory(self) -> bool:
+        """Whether the next piece may go there. Once something is on disk, all that follows is too."""
+        fits = self._in_memory + PIECE <= IN_MEMORY and self._room.memory.has(PIECE)
+        return self._file is None and fits
+
     def _makes_room(self) -> bool:
-        if len(self._memory) + PIECE <= IN_MEMORY and self._file is None:
-            return True
-        if self._taken + PIECE > self._most or not self._room.take(PIECE):
-            return False
-        self._room.give_back(PIECE)
-        return True
+        return self._fits_memory or (self._on_disk + PIECE <= self._most and self._room.disk.has(PIECE))
 
     def _keep(self, piece: bytes) -> None:
-        if self._file is None and len(self._memory) + len(piece) <= IN_MEMORY:
+        if self._fits_memory:
+            self._room.memory.take(len(piece))
+            self._in_memory += len(piece)
             self._memory += piece
             return
         if self._file is None:
             self._file = tempfile.TemporaryFile(dir=self._room.folder)  # noqa: SIM115 - closed by `close`
-        self._room.take(len(piece))
-        self._file.seek(self._taken)
+        self._room.disk.take(len(piece))
+        self._file.seek(self._on_disk)
         self._file.write(piece)
-        self._taken += len(piece)
+        self._on_disk += len(piece)

@@ -22,7 +22,7 @@ class Options:
     routes: Path = Path("/routes")
     nudge: Path | None = None
     socket: Path = Path("/run/waker/admin.sock")
-    spool: Path = Path("/tmp")  # noqa: S108 - a tmpfs or volume of its own container
+    spool: Path = Path("/data")
     docker: str = "tcp://docker-control-proxy:2375"
     traefik: str = "http://127.0.0.1:8080"
     address: str = "127.0.0.1"

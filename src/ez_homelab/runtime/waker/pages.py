@@ -93,14 +93,12 @@ class Pages:
             version=self._version,
             sentence=escape(SENTENCES[keeper.life.state]),
             state=escape(told["state"]),
-            step=escape(told["step"]),
-            elapsed=escape(told["elapsed"]),
-            typical=escape(told["typical"]),
             role="alert" if failed else "status",
             refresh="" if failed else f'<noscript><meta http-equiv="refresh" content="{REFRESH}"></noscript>',
             picture=_picture(keeper),
             failure=_failure(keeper, target) if failed else "",
-            progress="" if failed else '<progress aria-label="Starting"></progress>',
+            progress="" if failed else _progress(told),
+            then="starts" if failed else "is there",
         ).encode()
 
 
@@ -135,17 +133,26 @@ def _picture(keeper: Keeper) -> str:
     return f'<span class="icon letter" aria-hidden="true">{escape(keeper.app.title[:1].upper() or "?")}</span>'
 
 
+def _progress(told: dict[str, str]) -> str:
+    facts = " ".join(f'<span id="{name}">{escape(told[name])}</span>' for name in ("step", "elapsed", "typical"))
+    return f'<progress aria-label="Starting"></progress><p class="soft facts">{facts}</p>'
+
+
 def _failure(keeper: Keeper, target: str) -> str:
     lines = "\n".join(line[:LOG_LINE] for line in keeper.log)
     log = f'<h2>Its last words</h2><pre tabindex="0">{escape(lines)}</pre>' if lines else ""
     pause = max(0.0, keeper.life.retry_at - keeper.now)
     return (
-        f'<p class="note bad">{escape(keeper.life.reason)}</p>{log}'
+        f'<p class="note bad">{escape(_sentence(keeper.life.reason))}</p>{log}'
         f'<form method="post" action="{OWN_PATHS}retry">'
         f'<input type="hidden" name="to" value="{escape(quote(target, safe="/?&=:;,+@%!$()*~.-_"))}">'
         f'<button type="submit">Try again</button></form>'
-        f'<p class="soft small">Whoever comes in {pause:.0f} s or later starts it anew as well.</p>'
+        f'<p class="soft small">It is also started again when somebody comes {pause:.0f} s from now or later.</p>'
     )
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _file(path: Path) -> File:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from waker_world import BROWSER, World, says
 
+from ez_homelab.runtime.waker import admin
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -280,3 +282,17 @@ def test_orders_for_what_is_not_there(world: World) -> None:
     assert "no app" in world.order("POST", "/apps/nothing/wake")["error"]
     assert "not known" in world.order("GET", "/apps/plain/wake")["error"]
     assert (world.folder / "run/admin.sock").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_client_for_root(world: World, monkeypatch: pytest.MonkeyPatch, capfdbinary: Any) -> None:
+    monkeypatch.setenv("WAKER_SOCKET", str(world.folder / "run/admin.sock"))
+    assert admin.main(["wake", "plain"]) == 0
+    assert json.loads(capfdbinary.readouterr().out)["state"] == "awake"
+    assert admin.main(["status"]) == 0
+    assert "plain" in json.loads(capfdbinary.readouterr().out)["apps"]
+    assert admin.main(["wake", "nothing"]) == 1
+    assert admin.main([]) == 1
+    monkeypatch.setenv("WAKER_SOCKET", str(world.folder / "nowhere"))
+    capfdbinary.readouterr()
+    assert admin.main(["status"]) == 1
+    assert "does not answer" in json.loads(capfdbinary.readouterr().out)["error"]

@@ -136,19 +136,23 @@ async def test_what_a_look_for_the_end_has_read_is_not_lost() -> None:
 
 @pytest.mark.parametrize("size", [0, 1, IN_MEMORY, IN_MEMORY + 1, 3 * IN_MEMORY])
 @pytest.mark.parametrize("most", [70_000, 10 * IN_MEMORY])
-async def test_a_held_body_comes_back_whole_whatever_could_be_held(tmp_path: Any, size: int, most: int) -> None:
+@pytest.mark.parametrize("memory", [0, 100_000, 10 * IN_MEMORY])
+async def test_a_held_body_comes_back_whole_whatever_could_be_held(
+    tmp_path: Any, size: int, most: int, memory: int
+) -> None:
     content = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
-    room = Room(tmp_path, most)
+    room = Room(tmp_path, most, memory)
     held = HeldBody(Body(stream_of(content), size), most, room)
     await held.fill()
     assert await whole(held) == content
     held.close()
-    assert room.take(most)
+    assert (room.disk.has(most), room.disk.has(most + 1)) == (True, False)
+    assert (room.memory.has(memory), room.memory.has(memory + 1)) == (True, False)
 
 
 async def test_where_there_is_no_room_the_sender_waits(tmp_path: Any) -> None:
     body = Body(stream_of(b"x" * 3 * IN_MEMORY), 3 * IN_MEMORY)
-    held = HeldBody(body, 10 * IN_MEMORY, Room(tmp_path, 0))
+    held = HeldBody(body, 10 * IN_MEMORY, Room(tmp_path, 0, 0))
     await held.fill()
     assert not body.complete
     assert len(await whole(held)) == 3 * IN_MEMORY
