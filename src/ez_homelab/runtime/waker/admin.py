@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import re
 import sys
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 SOCKET = "/run/waker/admin.sock"
 SECONDS = 600.0
+LOOK_EVERY = 0.5
 ORDER = re.compile(r"/apps/([^/]+)/(wake|sleep)")
 
 
@@ -68,13 +70,23 @@ class Administration:
         await keeper.settled()
         await keeper.idle()
         if keeper.life.state is State.AWAKE:
-            # What the last look does not know yet counts as use, so a look comes first.
-            await keeper.look(await self._apps.look())
+            await self._quiet(keeper)
             keeper.fall_asleep()
             await keeper.settled()
         if keeper.life.state in (State.ASLEEP, State.FAILED):
             return {"app": name, "state": keeper.life.state.value}
         return _error(f"{name} is in use: it stays awake", "try again when nobody uses it")
+
+    async def _quiet(self, keeper: Keeper) -> None:
+        """Return when nobody uses it. What the last look does not know yet counts as use, and so does a connection that
+        Traefik keeps for the next request: the wait is a little longer than that."""
+        patience = self._apps.settings.lazy.keep_connections + LOOK_EVERY
+        for _ in range(math.ceil(patience / LOOK_EVERY)):
+            in_use = await keeper.look(await self._apps.look())
+            keeper.observe(in_use)
+            if in_use is False:
+                return
+            await asyncio.sleep(LOOK_EVERY)
 
 
 async def _answer(exchange: Exchange, status: int, document: dict[str, Any]) -> None:

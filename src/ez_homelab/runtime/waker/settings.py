@@ -108,6 +108,7 @@ class Lazy:
     monitors: tuple[str, ...] = ()
     timezone: tzinfo | None = None
     starts_at_once: int = 4
+    """How many containers are started at a time; read at the waker's own start."""
     keep_connections: float = 10.0
     """Seconds that Traefik keeps a connection to an app which nothing is asked on: until then the app is in use."""
 

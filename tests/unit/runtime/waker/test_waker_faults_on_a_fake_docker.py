@@ -21,7 +21,7 @@ TWENTY = [f"one{number}" for number in range(20)]
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    made = World(tmp_path_factory.mktemp("faults"))
+    made = World(tmp_path_factory.mktemp("faults"), subfolder=True)
     try:
         for name in (*TWENTY, "stuck", "busy"):
             made.add(name)
@@ -46,7 +46,7 @@ def test_twenty_apps_at_once_are_one_start_each(world: World) -> None:
 
 
 def test_a_route_file_that_cannot_be_written(world: World) -> None:
-    in_the_way = world.folder / "dynamic" / ".app-stuck.yml.new"
+    in_the_way = world.routes / ".app-stuck.yml.new"
     in_the_way.mkdir()
     assert world.ask("stuck")[0] == 200
     world.until(lambda: "cannot be written" in world.app("stuck")["trouble"])

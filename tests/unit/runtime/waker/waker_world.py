@@ -29,12 +29,18 @@ BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8", "Sec-Fetch-Des
 class World:
     """Everything of one test module, in one folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, subfolder: bool = False) -> None:
+        """`subfolder`: the route files lie below the folder that Traefik watches, with a file in it to be touched."""
         self.folder = folder
+        self.routes = folder / "dynamic" / ("on-demand" if subfolder else "")
+        self.nudge = folder / "dynamic" / "on-demand.yml" if subfolder else None
         self.docker = FakeDocker()
         self.web, self.api, self.port = free_port(), free_port(), free_port()
         for name in ("dynamic", "config", "data", "run"):
             (folder / name).mkdir()
+        self.routes.mkdir(exist_ok=True)
+        if self.nudge is not None:
+            self.nudge.write_text("# Touched when a route of an app that sleeps has changed.\n")
         self.apps: list[dict[str, Any]] = []
         self.traefik = self._traefik()
         self.waker: Program | None = None
@@ -101,8 +107,9 @@ class World:
     def start(self) -> None:
         """Start the waker, and wait until Traefik leads every app where it should."""
         self.write()
-        places = {"CONFIG": "config", "DATA": "data", "ROUTES": "dynamic", "SOCKET": "run/admin.sock", "SPOOL": "data"}
+        places = {"CONFIG": "config", "DATA": "data", "SOCKET": "run/admin.sock", "SPOOL": "data"}
         environment = {f"WAKER_{name}": str(self.folder / path) for name, path in places.items()}
+        environment |= {"WAKER_ROUTES": str(self.routes), "WAKER_NUDGE": str(self.nudge or "")}
         environment |= {"WAKER_DOCKER": self.docker.address, "WAKER_TRAEFIK": f"http://127.0.0.1:{self.api}"}
         environment |= {"WAKER_PORT": str(self.port), "PYTHONPATH": str(Path(package.__file__).parent.parent)}
         argv = [sys.executable, "-m", "waker"]
