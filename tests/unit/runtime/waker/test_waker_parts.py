@@ -104,6 +104,7 @@ def test_route_files(tmp_path: Path) -> None:
     assert files.leads(APP) is True
     awake = json.loads((folder / "app-wiki.yml").read_text())["http"]
     assert asleep["services"] == awake["services"]
+    assert awake["serversTransports"]["wiki-lazy"]["maxIdleConnsPerHost"] == 200
     assert asleep["routers"]["wiki"] == {
         "rule": "Host(`wiki.lab`)",
         "service": "wiki-waker",
