@@ -83,10 +83,13 @@ class Store:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._connection.execute("COMMIT")
         except BaseException:
-            self._connection.execute("ROLLBACK")
+            # A COMMIT that fails may leave the transaction open, which all later ones would then join; on a full disk
+            # SQLite may have rolled back by itself.
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
             raise
-        self._connection.execute("COMMIT")
 
     def change(self, statement: str, *values: object) -> int:
         """Run one statement; how many rows it touched."""
