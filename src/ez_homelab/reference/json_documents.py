@@ -133,6 +133,8 @@ _SHOWN = {
     "subdomain": "its default name; empty where it has no page",
     "address": "what to open in a browser; empty without a page or without a lab",
     "sign_on": "who asks for the password: `oidc`, `ldap`, `forward_auth`, `app` or `none`",
+    "registration": "whether people can make accounts for themselves in it: `open`, `closed` or `none`; null: not said",
+    "registration_note": "how an open registration is closed, or null",
     "requires": "ids of apps that it cannot do without",
     "inputs": "what is asked when it is added",
     "inputs[].id": "its name",
