@@ -406,12 +406,19 @@ class Accounts:
         except Refused:
             tried.did_not_happen()
             raise
-        if not fits:
+        anew = await self._hash_anew(stored, password) if stored is not None and fits else None
+        # Whoever changes a password signs everybody out; a check that began before must not outlive that.
+        if not fits or self._credentials.of(user) != stored:
             raise self._wrong(event, user, address)
         tried.was_right()
-        if stored is not None and self._passwords.is_outdated(stored):
-            with suppress(Refused):
-                self._credentials.keep(user, await self._passwords.hash(password))
+        if anew is not None:
+            self._credentials.keep(user, anew)
+
+    async def _hash_anew(self, stored: str, password: str) -> str | None:
+        """The hash to keep from now on; None where the stored one is as good, or where there is no room now."""
+        with suppress(Refused):
+            return await self._passwords.hash(password) if self._passwords.is_outdated(stored) else None
+        return None
 
     def _check_may_sign_in(self, user: str, address: str) -> None:
         person = self.person(user)
