@@ -55,9 +55,17 @@ CHANGES: dict[str, Answer] = {
 FOR_EVERYBODY = frozenset({"/", "/link/{token}", "/passkeys/sign-in", "/passkeys/sign-in/options", "/sign-out"})
 """All other addresses above are for people who are signed in; whoever is not is led to sign in first."""
 
-SERVER_LIMITS = {"max_line_size": 8190, "max_field_size": 8190, "max_headers": 64, "keepalive_timeout": 120.0}
-"""For the server that runs the application (`web.AppRunner(app, **SERVER_LIMITS)`). Traefik keeps an idle connection
-for 90 s; the portal waits longer, so that it never closes one that Traefik is about to use."""
+SERVER_LIMITS = {
+    "max_line_size": 8190,
+    "max_field_size": 65_536,
+    "max_headers": 64,
+    "keepalive_timeout": 120.0,
+    "auto_decompress": False,
+}
+"""For the server that runs the application (`web.AppRunner(app, **SERVER_LIMITS)`). A field may be as large as for the
+forward-auth server: cookies that some app gave to the whole domain must not keep people from signing in. Traefik keeps
+an idle connection for 90 s; the portal waits longer, so that it never closes one that Traefik is about to use. No
+browser packs a form, and unpacking what a stranger sends takes the processor from everybody's requests."""
 
 
 def make_portal(

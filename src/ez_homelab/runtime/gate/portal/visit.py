@@ -77,10 +77,11 @@ class Visit:
 
     @cached_property
     def address(self) -> str:
-        """Who asks, by what Traefik says: the last entry is its own, those before are the client's invention."""
+        """Who asks, by what Traefik says: the last entry is its own, those before are the client's invention. Empty,
+        which is in no network, where nothing is said: the connection's address would be Traefik's, which looks like
+        one of the lab's own."""
         said = self.request.headers.getall("X-Forwarded-For", [])
-        last = said[-1].rpartition(",")[2].strip() if said else ""
-        return last or self.request.remote or ""
+        return said[-1].rpartition(",")[2].strip() if said else ""
 
     @property
     def agent(self) -> str:
