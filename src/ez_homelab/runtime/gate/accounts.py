@@ -233,6 +233,14 @@ class Accounts:
             self._audit.note("passkey-removed", session.user, session.address, id)
             self._factors.settle(session.user)
 
+    def rename_passkey(self, session: Session, id: str, name: str) -> None:  # noqa: A002 - the word of the contract
+        """Raises `Refused` (stale, second-factor, gone)."""
+        self._check_may_change_factors(session)
+        with self._store.transaction(durable=True):
+            if not self._factors.passkeys.rename(session.user, id, name):
+                raise Refused("gone")
+            self._audit.note("passkey-renamed", session.user, session.address, id)
+
     async def sign_in_with_passkey(
         self,
         credential_id: bytes,

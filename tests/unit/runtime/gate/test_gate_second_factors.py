@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,6 +27,7 @@ def refused_for(gate: Gate, session: Session) -> set[str]:
         lambda: accounts.new_recovery_codes(session),
         lambda: accounts.add_passkey(session, b"new", b"key", 0, "Phone", ()),
         lambda: accounts.remove_passkey(session, "x"),
+        lambda: accounts.rename_passkey(session, "x", "Mine"),
     ):
         with pytest.raises(Refused) as refused:
             change()
@@ -334,6 +336,25 @@ async def test_a_passkey_belongs_to_one_person_who_alone_removes_it(gate: Gate) 
     with pytest.raises(Refused, match="gone"):
         gate.accounts.remove_passkey(other, added.id)
     assert [key.id for key in gate.accounts.passkeys("anna")] == [added.id]
+
+
+async def test_a_passkey_is_renamed_by_its_owner_alone(gate: Gate) -> None:
+    _, session = await gate.sign_in()
+    _, other = await gate.sign_in("ben")
+    added = gate.accounts.add_passkey(session, *KEY, 3, "Phone", ())
+    _, proven = await gate.accounts.sign_in_with_passkey(
+        KEY[0], 4, user_verified=True, address=HOME, agent="", remember=False
+    )
+    before = gate.accounts.passkeys("anna")
+
+    for who, key in ((other, added.id), (proven, "unknown")):
+        with pytest.raises(Refused, match="gone"):
+            gate.accounts.rename_passkey(who, key, "Mine now")
+    assert gate.accounts.passkeys("anna") == before
+
+    gate.accounts.rename_passkey(proven, added.id, "Blue key" + "!" * 100)
+    (kept,) = gate.accounts.passkeys("anna")
+    assert kept == replace(before[0], name=("Blue key" + "!" * 100)[:60])
 
 
 async def test_a_disabled_persons_passkey_opens_nothing(gate: Gate) -> None:

@@ -34,6 +34,7 @@ LOOKS: dict[str, Answer] = {
 CHANGES: dict[str, Answer] = {
     "/": sign_in.sign_in,
     "/account/passkeys/remove": account.remove_passkey,
+    "/account/passkeys/rename": account.rename_passkey,
     "/account/password": account.change_password,
     "/account/recovery-codes": account.new_recovery_codes,
     "/account/sessions/end": account.end_session,
