@@ -150,7 +150,9 @@ async def _answered_as_it_is_run(world: World, head: str, body: bytes = b"") -> 
     return line
 
 
-@pytest.mark.parametrize("header", ["X-Long: " + "x" * 70_000, "Cookie: " + "a=b; " * 14_000, "A: b\r\n" * 129 + "A: b"])
+@pytest.mark.parametrize(
+    "header", ["X-Long: " + "x" * 70_000, "Cookie: " + "a=b; " * 14_000, "A: b\r\n" * 129 + "A: b"]
+)
 async def test_headers_beyond_all_measure_are_refused(world: World, header: str) -> None:
     assert b" 400 " in await _answered_as_it_is_run(world, f"GET / HTTP/1.1\r\n{header}")
 
