@@ -94,8 +94,8 @@ class Accounts(OwnSecondFactors, Administration):
     # --- passwords and links
 
     async def change_password(self, session_token: str, old: str, new: str, address: str) -> tuple[str, Session]:
-        """A new password and a new token; every other session of the person ends. Raises `Refused` (wrong, locked,
-        busy, weak, second-factor, gone)."""
+        """A new password and a new token; every other session of the person ends, and every link. Raises `Refused`
+        (wrong, locked, busy, weak, second-factor, gone)."""
         session = self._session_or_gone(session_token)
         self._check_level(session)
         self._check_strength(new, session.user)
@@ -104,6 +104,7 @@ class Accounts(OwnSecondFactors, Administration):
         self._check_live(session)
         with self._store.transaction(durable=True):
             self._credentials.keep(session.user, stored)
+            self._links.remove(session.user)
             self.end_all(session.user, except_id=session.id)
             self._audit.note("password-changed", session.user, address)
             return self._sessions.renew(session, session.factors)
@@ -130,6 +131,7 @@ class Accounts(OwnSecondFactors, Administration):
             self._links.use(link_token)
             if stored is not None:
                 self._credentials.keep(found.user, stored)
+                self._links.remove(found.user)
                 self.end_all(found.user)
             event = f"{found.purpose}-link"
             return self._start(found.user, 1, event, address=address, agent=agent, from_link=True)

@@ -30,12 +30,13 @@ class Administration(Guarded):
             return self._links.make(user, purpose, minutes)
 
     async def set_password(self, user: str, password: str) -> None:
-        """Set it from outside; every session of the person ends. Raises `Refused` (weak, busy), `LookupError`."""
+        """Set it from outside; every session and link of the person ends. Raises `Refused` (weak, busy), `LookupError`."""
         self._known(user)
         self._check_strength(password, user)
         stored = await self._passwords.hash(password)
         with self._store.transaction(durable=True):
             self._credentials.keep(user, stored)
+            self._links.remove(user)
             self.end_all(user)
             self._audit.note("password-set", user)
 
