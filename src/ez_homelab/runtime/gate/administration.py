@@ -30,7 +30,8 @@ class Administration(Guarded):
             return self._links.make(user, purpose, minutes)
 
     async def set_password(self, user: str, password: str) -> None:
-        """Set it from outside; every session and link of the person ends. Raises `Refused` (weak, busy), `LookupError`."""
+        """Set it from outside; every session and link of the person ends. Raises `Refused` (weak, busy) and
+        `LookupError`."""
         self._known(user)
         self._check_strength(password, user)
         stored = await self._passwords.hash(password)

@@ -73,9 +73,10 @@ def make_portal(
     accounts: Accounts, settings: Settings, *, clock: Clock = time.time, body_seconds: float = 10
 ) -> web.Application:
     """Return the portal. `clock`: seconds since 1970; `body_seconds`: how long a browser may take to send a form."""
-    app = web.Application(middlewares=[guard.headers, guard.answers, guard.locks], client_max_size=guard.LARGEST_BODY)
+    app = web.Application(middlewares=[*guard.ORDER], client_max_size=guard.LARGEST_BODY)
     app[guard.PORTAL] = Portal(accounts, settings, Pages(), Ceremonies(Challenges(clock)), clock)
     app[guard.BODY_SECONDS] = body_seconds
+    app[guard.UNDER_WAY] = set()
     for path, answer in LOOKS.items():
         app.router.add_get(path, _handler(path, answer))
     for path, answer in CHANGES.items():

@@ -157,6 +157,27 @@ async def test_headers_beyond_all_measure_are_refused(world: World, header: str)
     assert b" 400 " in await _answered_as_it_is_run(world, f"GET / HTTP/1.1\r\n{header}")
 
 
+async def test_beyond_so_many_requests_at_once_one_more_is_sent_away_and_later_it_is_not(
+    world: World, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "MOST_AT_ONCE", 1)
+    await browser.get("/")
+    reader, writer = await asyncio.open_connection("127.0.0.1", world.client.port)
+    cookie = f"__Host-ez_form={browser.cookies['__Host-ez_form']}"
+    head = f"POST / HTTP/1.1\r\nHost: {PORTAL}\r\nCookie: {cookie}\r\nContent-Length: 900\r\n"
+    writer.write((head + "Content-Type: application/x-www-form-urlencoded\r\n\r\n").encode())
+    for _ in range(50):
+        page = await browser.get("/")
+        if page.status != 200:
+            break
+    assert (page.status, page.headers["Retry-After"]) == (503, "5")
+    assert (await browser.get("/api/health")).status == 200
+
+    assert b" 408 " in await reader.readline()
+    assert (await browser.get("/")).status == 200
+    writer.close()
+
+
 async def test_cookies_that_reach_the_apps_reach_the_portal_too(world: World) -> None:
     cookies = "; ".join(f"planted{number}={'x' * 4000}" for number in range(15))
 
