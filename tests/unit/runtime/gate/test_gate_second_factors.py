@@ -375,6 +375,27 @@ async def test_a_user_handle_is_stable_and_says_nothing(gate: Gate) -> None:
     assert len(handle) == 32
 
 
+async def test_a_second_factor_whose_removal_could_not_be_kept_is_still_asked_for(gate: Gate) -> None:
+    _, token, _ = await gate.enrol()
+    session = gate.accounts.session_of(token)
+    assert session is not None
+    store = gate.accounts._store
+    store.change("PRAGMA foreign_keys = ON")
+    store.change("CREATE TABLE refusing (user REFERENCES nowhere (user) DEFERRABLE INITIALLY DEFERRED)")
+    store.change("CREATE TABLE nowhere (user PRIMARY KEY)")
+    store.change(
+        "CREATE TEMP TRIGGER full AFTER UPDATE ON main.credentials BEGIN INSERT INTO refusing VALUES ('x'); END"
+    )
+
+    with pytest.raises(sqlite3.IntegrityError):
+        gate.accounts.remove_totp(session)
+
+    assert gate.accounts.second_factors("anna").totp
+    assert gate.accounts.has_second_factor("anna")
+    again, _ = await gate.sign_in()
+    assert (await refusal(gate.accounts.change_password(again, PASSWORD, "x" * 9, HOME))).reason == "second-factor"
+
+
 async def test_factors_survive_a_restart(gate: Gate) -> None:
     secret, _, codes = await gate.enrol()
     gate.restart()
