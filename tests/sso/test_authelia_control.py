@@ -6,7 +6,11 @@ The server is this machine, Traefik is the product's; `EZ_TEST_AUTHELIA` names t
 from __future__ import annotations
 
 import os
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import yaml
@@ -15,6 +19,8 @@ from sso_lab import AUTHELIA, lab, start
 
 from ez_homelab.authelia_people import AutheliaError, read_people, set_password, tell_people
 from ez_homelab.authelia_storage import forget_passkeys, forget_totp, new_totp, passkeys, totp_users
+from ez_homelab.lab.accounts import FirstPassword, Link
+from ez_homelab.lab.authelia_users import AutheliaUsers
 from ez_homelab.secrets.value import Secret
 from ez_homelab.sso.authelia.people import PROOF_PREFIX, guests_of, with_guests, with_password
 from ez_homelab.testing.front.authelia import Authelia
@@ -137,3 +143,58 @@ async def test_no_secret_stands_in_an_argument(server: FakeHost, portal: Portal)
     assert "never-in-an-argument" not in arguments
     assert "$argon2id$" not in arguments
     assert secret.reveal() not in arguments
+
+
+@pytest.fixture
+def users(server: FakeHost, portal: Portal, monkeypatch: pytest.MonkeyPatch) -> AutheliaUsers:
+    @asynccontextmanager
+    async def reached(_: AutheliaUsers) -> AsyncIterator[Portal]:
+        yield portal
+
+    monkeypatch.setattr(AutheliaUsers, "_portal", reached)
+    made = SimpleNamespace(sign_on=SimpleNamespace(smtp=None))
+    return AutheliaUsers(SimpleNamespace(core=server, lab=made, people=people_of(lab()["people"])))  # type: ignore[arg-type]
+
+
+async def test_a_link_for_a_new_password_works(users: AutheliaUsers, portal: Portal) -> None:
+    link = await users.invite("ben", users.lab.people["ben"])
+    assert isinstance(link, Link)
+    before = await portal.dialer.get(link.url.reveal())
+    assert before.status == 200
+    token = parse_qs(urlsplit(link.url.reveal()).query)["token"][0]
+    opened = await portal.dialer.post(f"https://{portal.host}/api/reset-password/identity/finish", {"token": token})
+    assert (opened.status, "OK" in opened.text) == (200, True)
+    cookie = f"authelia_session={opened.cookies['authelia_session']}"
+    changed = await portal.dialer.post(
+        f"https://{portal.host}/api/reset-password",
+        {"password": "ben-chose-Quite-4-long-one"},
+        headers={"Cookie": cookie},
+    )
+    assert changed.status == 200, changed.text
+    await portal.sign_in("ben", Secret("ben-chose-Quite-4-long-one"))
+    accounts = await users.accounts()
+    assert (accounts["ben"].password, accounts["eve"].password) == (True, False)
+
+
+async def test_whoever_has_no_address_is_given_a_password(users: AutheliaUsers, portal: Portal) -> None:
+    way = await users.invite("carol", replace(users.lab.people["carol"], email=""))
+    assert isinstance(way, FirstPassword)
+    await portal.sign_in("carol", way.password)
+
+
+async def test_whoever_is_disabled_gets_nowhere_with_an_old_session(
+    server: FakeHost, portal: Portal, dial: Dialer
+) -> None:
+    people = people_of(lab()["people"])
+    await set_password(server, people, "anna", Secret("as-long-as-it-lasts"))
+    cookies = [await portal.sign_in("anna", Secret("as-long-as-it-lasts")) for _ in range(2)]
+
+    async def status(cookie: str) -> int:
+        return (await dial.get("https://one.lab.localhost/", headers={"Cookie": cookie})).status
+
+    assert [await status(cookie) for cookie in cookies] == [200, 200]
+    await tell_people(server, {**people, "anna": replace(people["anna"], disabled=True)})
+    assert await status(cookies[0]) == 302
+    await tell_people(server, people)
+    # The one that nobody showed in between is good again: so nobody's sessions can be ended by disabling them.
+    assert [await status(cookie) for cookie in cookies] == [302, 200]
