@@ -328,6 +328,7 @@ DOCUMENTS: dict[str, dict[str, str]] = {
         "id": "the secret that was asked for; null: every one of the app's",
         **_APPLIED,
     },
+    "secrets set": {"app": "the app", "id": "the secret's name", **_APPLIED},
     "catalog": _CATALOG,
     "catalog list": _CATALOG,
     "catalog show": _SHOWN,

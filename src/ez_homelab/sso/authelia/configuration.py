@@ -18,7 +18,7 @@ from ez_homelab.sso.engine import PORTAL
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ez_homelab.config.model import Lab
+    from ez_homelab.config.model import Lab, Smtp
     from ez_homelab.route import Route
     from ez_homelab.sso.engine import Client
 
@@ -59,12 +59,20 @@ def configuration(lab: Lab, routes: Iterable[Route], clients: Iterable[Client] =
             "webauthn": {"enable_passkey_login": True, "display_name": TITLE},
             "duo_api": {"disable": True},
             "storage": {"local": {"path": f"{DATA}/db.sqlite3"}},
-            "notifier": {"filesystem": {"filename": MESSAGES}},
+            "notifier": _notifier(lab.sign_on.smtp),
         }
         | ({"identity_providers": identity_providers} if identity_providers else {}),
         "What Authelia is told at its start.",
         "Written by EZ-Homelab from homelab.yaml. A change made here is replaced by `ez-homelab apply`.",
     )
+
+
+def _notifier(smtp: Smtp | None) -> dict[str, Any]:
+    if smtp is None:
+        return {"filesystem": {"filename": MESSAGES}}
+    user = {"username": smtp.username} if smtp.username else {}
+    # A mail server that does not answer must not keep sign-on from starting.
+    return {"disable_startup_check": True, "smtp": {"address": smtp.address, "sender": smtp.sender, **user}}
 
 
 def _server() -> dict[str, Any]:
