@@ -111,10 +111,6 @@ class OwnSecondFactors(Guarded):
             self._audit.note("passkey-added", session.user, session.address, added.id)
         return added
 
-    def used_passkey(self, credential_id: bytes, sign_count: int) -> None:
-        """Write down a use. Raises `Refused` (gone; wrong: the counter did not grow, so the key was copied)."""
-        self._use_passkey(credential_id, sign_count, "")
-
     def remove_passkey(self, session: Session, id: str) -> None:  # noqa: A002 - the word of the contract
         """Raises `Refused` (stale, second-factor, gone)."""
         self._check_may_change_factors(session)
@@ -143,7 +139,7 @@ class OwnSecondFactors(Guarded):
         remember: bool,
     ) -> tuple[str, Session]:
         """A session for a signature that the portal has verified; two factors where the device asked for PIN or
-        finger. Raises `Refused` (wrong, disabled, gone)."""
+        finger. Raises `Refused` (wrong: the counter did not grow, so the key was copied; disabled, gone)."""
         user = self._use_passkey(credential_id, new_sign_count, address).user
         self._check_may_sign_in(user, address)
         factors = 2 if user_verified else 1
