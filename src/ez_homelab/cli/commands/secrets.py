@@ -122,7 +122,7 @@ def secrets_set_command(
 
 def _one(app: str, secret: str | None) -> tuple[str, str]:
     instance, slash, behind = app.partition("/")
-    if bool(slash) == bool(secret):
+    if bool(slash) == bool(secret) or not (secret or behind):
         from ez_homelab.errors import UsageError
 
         raise UsageError("which secret is meant?", fix="name one: ez-homelab secrets set APP/ID")

@@ -78,10 +78,7 @@ def _cells(row: UserRow) -> tuple[str, ...]:
 @lab_option
 @json_option
 @click.option(
-    "--hours",
-    type=click.IntRange(1, 24 * 30),
-    show_default=f"{INVITE_HOURS}",
-    help="How long it is valid (the gate's).",
+    "--hours", type=click.IntRange(1, 24 * 30), help=f"How long a link of the gate is valid. Default: {INVITE_HOURS}."
 )
 @told
 def users_invite_command(user: str, lab_folder: Path | None, as_json: bool, hours: int | None) -> None:
