@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 from aiohttp import hdrs, web
 
 from ..accounts import Refused
+from ..decide import plain_host
 from . import csrf
 from .headers import security_headers
 from .redirects import with_target
@@ -112,7 +113,7 @@ async def crowd(request: web.Request, handler: Handler) -> web.StreamResponse:
 async def locks(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let only the portal's own forms and script change something."""
     visit = visit_of(request)
-    if request.path != HEALTH and _bare(request.host) != visit.policy.portal:
+    if request.path != HEALTH and plain_host(request.host, visit.policy.domain) != visit.policy.portal:
         raise web.HTTPMisdirectedRequest
     if request.method in ("GET", "HEAD"):
         return await handler(request)
@@ -166,10 +167,6 @@ def _pattern(request: web.Request) -> str:
     """The address without what is secret in it: a link's token."""
     resource = request.match_info.route.resource
     return resource.canonical if resource else "?"
-
-
-def _bare(host: str) -> str:
-    return host.rsplit(":", 1)[0].lower() if host.rpartition(":")[2].isdigit() else host.lower()
 
 
 def _is_script(visit: Visit) -> bool:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from .refusals import Answer
 
 # A name is kept with the session and shown to its owner; browsers' own are below 300 characters.
-LONGEST_AGENT = 300
 
 
 @dataclass(frozen=True)
@@ -85,8 +84,8 @@ class Visit:
 
     @property
     def agent(self) -> str:
-        """The browser's name for itself, cut to LONGEST_AGENT and freed of what cannot be printed."""
-        said = self.request.headers.get("User-Agent", "")[:LONGEST_AGENT]
+        """The browser's name for itself, freed of what cannot be printed."""
+        said = self.request.headers.get("User-Agent", "")
         return "".join(letter for letter in said if letter.isprintable())
 
     @cached_property
