@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from ez_homelab.hosts import Completed
+from ez_homelab.lab.authelia_users import AutheliaUsers
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import pytest
+
     from ez_homelab.hosts import Command
     from ez_homelab.testing.fake_host import FakeHost
 
@@ -36,7 +42,7 @@ class AutheliaInMemory:
         self.reads = 1
         self.races = 0
         self.readable_log = True
-        host.answer(lambda command: command.argv[0] == "docker", does=self._docker)
+        host.answer(_is_for_authelia, does=self._docker)
 
     def _docker(self, command: Command) -> Completed:
         if command.argv[1] == "logs":
@@ -87,3 +93,49 @@ class AutheliaInMemory:
             for number, user in enumerate(rows, 1)
         )
         return "WebAuthn Credentials:\n\nID    RPID    KID    Description    Username\n" + "\n".join(lines) + "\n"
+
+
+def _is_for_authelia(command: Command) -> bool:
+    return command.argv[0] == "docker" and command.argv[1] in ("exec", "logs") and "authelia" in command.argv
+
+
+# As its notifier for files writes them (4.39.20), with a token that opens nothing.
+RESET = """\
+Date: 2026-11-23 02:00:00 +0000 UTC
+Recipient: {Bob Smith bob@example.org}
+Subject: Reset your password
+Hi Bob Smith
+
+https://auth.lab.localhost/reset-password/step2?token=abc.def.NUMBER
+
+https://auth.lab.localhost/revoke/reset-password?token=abc.def.NUMBER
+"""
+
+
+class PortalInMemory:
+    """Its portal, which writes the message that is asked for, unless it is mute."""
+
+    def __init__(self, there: AutheliaInMemory) -> None:
+        self.there = there
+        self.asked: list[str] = []
+        self.mute = False
+
+    async def start_reset(self, user: str) -> None:
+        self.asked.append(user)
+        if not self.mute:
+            self.there.message = RESET.replace("NUMBER", str(len(self.asked)))
+
+
+def with_portal(there: AutheliaInMemory, monkeypatch: pytest.MonkeyPatch) -> PortalInMemory:
+    """The portal, in the place of the one behind the reverse proxy; nobody waits for anything."""
+    made = PortalInMemory(there)
+
+    @asynccontextmanager
+    async def reached(_: AutheliaUsers) -> AsyncIterator[PortalInMemory]:
+        yield made
+
+    monkeypatch.setattr(AutheliaUsers, "_portal", reached)
+    for pauses in ("authelia_people.LOOKS", "lab.authelia_users.LOOKS"):
+        monkeypatch.setattr(f"ez_homelab.{pauses}", (0.0,))
+    monkeypatch.setattr("ez_homelab.authelia_people.COOLDOWN", 0.0)
+    return made

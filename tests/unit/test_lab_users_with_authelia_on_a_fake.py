@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 import yaml
-from authelia_in_memory import AutheliaInMemory
+from authelia_in_memory import RESET, AutheliaInMemory, PortalInMemory, with_portal
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from ez_homelab.apply.journal import Journal
 from ez_homelab.authelia_people import AutheliaError
 from ez_homelab.errors import UsageError
 from ez_homelab.lab.accounts import FirstPassword, Link, Mailed
-from ez_homelab.lab.authelia_users import AutheliaUsers
 from ez_homelab.redaction import clean
 from ez_homelab.secrets.value import Secret
 from ez_homelab.sso.authelia.people import merge_users
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from engine_in_memory import LabOnFakeServer
 
 LAB = "version: 1\ndomain: lab.localhost\nsign_on: {engine: authelia}\nstacks: {}\n"
@@ -33,54 +29,19 @@ users:
   bob: {name: Bob Smith, email: bob@example.org, groups: [family]}
   carl: {disabled: true, groups: [admins]}
 """
-# As its notifier for files writes them (4.39.20), with a token that opens nothing.
-RESET = """\
-Date: 2026-11-23 02:00:00 +0000 UTC
-Recipient: {Bob Smith bob@example.org}
-Subject: Reset your password
-Hi Bob Smith
-
-https://auth.lab.localhost/reset-password/step2?token=abc.def.NUMBER
-
-https://auth.lab.localhost/revoke/reset-password?token=abc.def.NUMBER
-"""
-
-
-class PortalInMemory:
-    """Writes the message that is asked for, unless it is mute."""
-
-    def __init__(self, there: AutheliaInMemory) -> None:
-        self.there = there
-        self.asked: list[str] = []
-        self.mute = False
-
-    async def start_reset(self, user: str) -> None:
-        self.asked.append(user)
-        if not self.mute:
-            self.there.message = RESET.replace("NUMBER", str(len(self.asked)))
 
 
 @pytest.fixture
 def authelia(there: LabOnFakeServer, monkeypatch: pytest.MonkeyPatch) -> AutheliaInMemory:
-    for pauses in ("authelia_people.LOOKS", "lab.authelia_users.LOOKS"):
-        monkeypatch.setattr(f"ez_homelab.{pauses}", (0.0,))
-    monkeypatch.setattr("ez_homelab.authelia_people.COOLDOWN", 0.0)
     monkeypatch.setattr("os.geteuid", lambda: 0)
     there.write(LAB)
     (there.folder / "users.yaml").write_text(USERS)
     return AutheliaInMemory(there.host, merge_users(None, there.lab.people, {}))
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def portal(authelia: AutheliaInMemory, monkeypatch: pytest.MonkeyPatch) -> PortalInMemory:
-    made = PortalInMemory(authelia)
-
-    @asynccontextmanager
-    async def reached(_: AutheliaUsers) -> AsyncIterator[PortalInMemory]:
-        yield made
-
-    monkeypatch.setattr(AutheliaUsers, "_portal", reached)
-    return made
+    return with_portal(authelia, monkeypatch)
 
 
 def hash_of(authelia: AutheliaInMemory, user: str) -> str:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from authelia_in_memory import AutheliaInMemory
+from https_server import Site, running
 
 from ez_homelab.config.people import Person
 from ez_homelab.secrets.value import Secret
@@ -20,13 +24,20 @@ from ez_homelab.sso.authelia.people import (
     without_guests,
 )
 from ez_homelab.testing.fake_host import FakeHost
-from ez_homelab.verify.dial import Reply
+from ez_homelab.testing.make_lab import desired_of, make_lab
+from ez_homelab.tls.authority import create_authority
+from ez_homelab.verify import _visitors
+from ez_homelab.verify.dial import Dialer, Reply, dialer
 from ez_homelab.verify.guests import guests
 from ez_homelab.verify.portal import Portal, totp_code
 from ez_homelab.verify.sign_on import Visitors
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
+    from http.server import BaseHTTPRequestHandler
+    from pathlib import Path
+
+    from ez_homelab.config.model import SignOnEngine
 
 PEOPLE = merge_users(None, {"anna": Person("Anna", groups=("admins",))}, {})
 
@@ -110,3 +121,43 @@ def test_codes_are_those_of_authenticator_apps() -> None:
     # RFC 6238, appendix B, of which apps show the last six digits.
     secret = Secret("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ")
     assert [totp_code(secret, at) for at in (59, 1111111109, 20000000000)] == ["287082", "081804", "353130"]
+
+
+def test_a_sign_in_is_a_cookie_that_nothing_but_its_own_requests_carry(tmp_path: Path) -> None:
+    """A true HTTPS server: the cookie is read, and the next request comes without it."""
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        came.append((request.headers["Host"], request.headers.get("Cookie", "")))
+        body = request.rfile.read(int(request.headers["Content-Length"]))
+        documents.append(json.loads(body))
+        request.send_response(200)
+        request.send_header("Set-Cookie", "authelia_session=abc; path=/; domain=lab.localhost; HttpOnly; secure")
+        request.send_header("Content-Length", "15")
+        request.end_headers()
+        request.wfile.write(b'{"status":"OK"}')
+
+    async def ask(site: Site, authority: bytes) -> list[str]:
+        async with dialer("127.0.0.1", authority, site.ports) as dial:
+            portal = Portal(dial, "auth.lab.localhost")
+            cookie = await portal.sign_in("anna", Secret("hers"))
+            return [cookie, await portal.second_factor(cookie, "123456"), await portal.sign_in("ben", Secret("his"))]
+
+    came: list[tuple[str, str]] = []
+    documents: list[Any] = []
+    authority = create_authority("lab.localhost", datetime.now(UTC))
+    with running(Site(posted=answer), tmp_path, authority) as site:
+        cookies = asyncio.run(ask(site, authority.certificate_pem))
+    assert cookies == ["authelia_session=abc"] * 3
+    assert came == [
+        ("auth.lab.localhost", ""), ("auth.lab.localhost", "authelia_session=abc"), ("auth.lab.localhost", ""),
+    ]  # fmt: skip
+    assert documents[1] == {"token": "123456"}
+
+
+@pytest.mark.parametrize(("engine", "says"), [("authelia", "Authelia"), ("builtin", "the gate")])
+async def test_the_people_come_from_the_engine_that_the_lab_has(engine: SignOnEngine, says: str) -> None:
+    lab = make_lab(apps=0)
+    desired = desired_of(replace(lab, sign_on=replace(lab.sign_on, engine=engine)))
+    nobody_answers = FakeHost("core")
+    async with _visitors(desired, nobody_answers, [], Portal(Dialer, "auth.lab.localhost")) as made:
+        assert says in str(made)
