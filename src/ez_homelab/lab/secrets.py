@@ -96,7 +96,8 @@ def missing(lab: WrittenLab) -> tuple[str, ...]:
 def _rotatable(lab: Homelab, instance: str, wanted: tuple[str, ...]) -> tuple[str, ...]:
     app = next(item.app for item in lab.instances if item.name == instance)
     rotations = {secret.id: secret.rotate for secret in app.manifest.secrets}
-    can = tuple(name for name in wanted if rotations[name].how != "never")
+    given = {secret.id for secret in app.manifest.secrets if secret.given}
+    can = tuple(name for name in wanted if rotations[name].how != "never" and name not in given)
     if not can:
         raise UsageError(
             f"the secret {', '.join(wanted)} of {instance} cannot be rotated",
