@@ -118,7 +118,7 @@ and Debian's Redis, which Valkey came from."""
 def test_authelia_takes_the_gates_place_and_every_claim_holds(home: RealLab, mirror: None) -> None:
     home.server.write("/root/images/authelia", Path(AUTHELIA).read_bytes(), mode=0o755)
     for name, step in STAND_INS.items():
-        recipe = f"FROM {REGISTRY}/{UPSTREAM['echo']}\nUSER 0\n{step}\n"
+        recipe = f"FROM {REGISTRY}/{UPSTREAM['echo']}\nUSER 0\nENTRYPOINT []\n{step}\n"
         home.server.write("/root/images/Dockerfile", recipe)
         home.server.run(["docker", "build", "--quiet", "--tag", f"{REGISTRY}/{name}", "/root/images"])
         home.server.docker(["push", "-q", f"{REGISTRY}/{name}"])
