@@ -20,7 +20,7 @@ from ez_homelab.errors import EzError
 from ez_homelab.secrets.value import Secret
 from ez_homelab.sso.authelia.people import guest_name, is_stale, with_guests, without_guests
 from ez_homelab.verify.portal import Portal, totp_code
-from ez_homelab.verify.sign_on import Visitors
+from ez_homelab.verify.sign_on import Visitors, groups_and_factors
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
@@ -42,8 +42,7 @@ class _Guest:
 @asynccontextmanager
 async def guests(host: Host, routes: Iterable[Route], portal: Portal) -> AsyncIterator[Visitors | str]:
     """The cookies of the proof's people; text that says why where there can be none."""
-    groups = tuple(sorted({group for route in routes for group in route.sign_on.groups}))
-    known = [_guest(groups, 2), _guest(groups, 1), _guest((), 2)]
+    known = [_guest(groups, factors) for groups, factors in groups_and_factors(routes)]
     cookies: list[str] = []
     try:
         try:
@@ -59,10 +58,10 @@ async def guests(host: Host, routes: Iterable[Route], portal: Portal) -> AsyncIt
         await _go(host, portal, known, cookies)
 
 
-def _guest(groups: Sequence[str], factors: int) -> _Guest:
+def _guest(groups: tuple[str, ...], factors: int) -> _Guest:
     password = Secret(secrets.token_urlsafe(32))
     redaction.know([password.reveal()])
-    return _Guest(guest_name(time.time()), password, tuple(groups), factors)
+    return _Guest(guest_name(time.time()), password, groups, factors)
 
 
 async def _come(host: Host, known: Iterable[_Guest]) -> None:
