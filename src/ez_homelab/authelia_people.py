@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ez_homelab.errors import EzError
 from ez_homelab.hosts import Command
 from ez_homelab.sso.authelia.configuration import USERS_FILE
-from ez_homelab.sso.authelia.people import merge_users
+from ez_homelab.sso.authelia.people import ARGON2, merge_users
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -93,7 +93,13 @@ def password_hash(password: Secret) -> str:
     """The hash that stands for the password in the list (argon2id as in Authelia's configuration, a PHC string)."""
     from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
-    kdf = Argon2id(salt=os.urandom(16), length=32, iterations=2, lanes=1, memory_cost=19456)
+    kdf = Argon2id(
+        salt=os.urandom(16),
+        length=32,
+        iterations=ARGON2["iterations"],
+        lanes=ARGON2["parallelism"],
+        memory_cost=ARGON2["memory"],
+    )
     return kdf.derive_phc_encoded(password.reveal().encode())
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ez_homelab.sso.authelia.clients import provider
-from ez_homelab.sso.authelia.people import FILE
+from ez_homelab.sso.authelia.people import ARGON2, FILE
 from ez_homelab.sso.authelia.rules import access_control, networks
 from ez_homelab.sso.authelia.text import yaml_bytes
 from ez_homelab.sso.builtin import SESSION_SECONDS, TITLE
@@ -89,15 +89,13 @@ def _server() -> dict[str, Any]:
 
 
 def _authentication() -> dict[str, Any]:
-    # OWASP's figures for argon2id, as in the gate: a flood of sign-ins must not take all memory.
-    argon2 = {"variant": "argon2id", "memory": 19456, "iterations": 2, "parallelism": 1}
     return {
         # With each request: whoever is disabled is out at once.
         "refresh_interval": "always",
         "file": {
             "path": USERS_FILE,
             "watch": True,
-            "password": {"algorithm": "argon2", "argon2": argon2},
+            "password": {"algorithm": "argon2", "argon2": {"variant": "argon2id", **ARGON2}},
         },
     }
 

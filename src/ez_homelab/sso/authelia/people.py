@@ -30,8 +30,14 @@ PROOF_PREFIX = "verify-"
 GUEST_MINUTES = 5
 """After how long they count as left over."""
 
+ARGON2 = {"memory": 19456, "iterations": 2, "parallelism": 1}
+"""How passwords are hashed with argon2id, `memory` in KiB, keys as in Authelia's configuration.
+
+OWASP's figures, as in the gate: a flood of sign-ins must not take all memory.
+"""
+
 _NOTHING = "$".join(base64.b64encode(bytes(size)).decode().rstrip("=") for size in (16, 32))
-NO_PASSWORD = f"$argon2id$v=19$m=19456,t=2,p=1${_NOTHING}"
+NO_PASSWORD = "$argon2id$v=19$m={memory},t={iterations},p={parallelism}$".format(**ARGON2) + _NOTHING
 """A hash that no password has: whoever has it cannot sign in before they are given one. Authelia asks for a hash."""
 
 
