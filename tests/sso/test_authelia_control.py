@@ -19,10 +19,11 @@ from sso_lab import AUTHELIA, lab, start
 
 from ez_homelab.authelia_people import AutheliaError, read_people, set_password, tell_people
 from ez_homelab.authelia_storage import forget_passkeys, forget_totp, new_totp, passkeys, totp_users
+from ez_homelab.config.people import PROOF_PREFIX
 from ez_homelab.lab.accounts import FirstPassword, Link
 from ez_homelab.lab.authelia_users import AutheliaUsers
 from ez_homelab.secrets.value import Secret
-from ez_homelab.sso.authelia.people import PROOF_PREFIX, guests_of, with_guests, with_password
+from ez_homelab.sso.authelia.people import guests_of, with_guests, with_password
 from ez_homelab.testing.front.authelia import Authelia
 from ez_homelab.testing.front.described import people_of, routes_of
 from ez_homelab.verify.dial import dialer

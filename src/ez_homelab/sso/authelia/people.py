@@ -13,6 +13,7 @@ import base64
 import secrets
 from typing import TYPE_CHECKING, Any
 
+from ez_homelab.config.people import PROOF_PREFIX
 from ez_homelab.errors import Fault, FaultyFileError
 from ez_homelab.sso.authelia.text import yaml_bytes
 from ez_homelab.yaml_text import read_yaml
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from ez_homelab.config.people import Person
 
 FILE = "users.yml"
-
-PROOF_PREFIX = "verify-"
-"""How the names of people begin who exist for one proof only; nobody else's may."""
 
 GUEST_MINUTES = 5
 """After how long they count as left over."""
