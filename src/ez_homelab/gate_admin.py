@@ -19,6 +19,10 @@ GATE = "gate"
 """The name of its container."""
 
 
+ASK_GATE = ("docker", "exec", "-i", GATE, "python3", "-m", "gate.admin")
+"""The command that asks it: a request on standard input, the answer on standard output."""
+
+
 class GateError(EzError):
     """The gate could not be asked, or said no."""
 
@@ -31,8 +35,7 @@ async def ask_gate(host: Host, do: str, **request: object) -> dict[str, Any]:
     Raises `GateError` where there is no running gate, or where it refuses; `UnreachableError` as the host does.
     """
     sent = json.dumps({"do": do, **request}).encode() + b"\n"
-    command = Command(("docker", "exec", "-i", GATE, "python3", "-m", "gate.admin"), stdin=sent, timeout=30)
-    completed = await host.run(command)
+    completed = await host.run(Command(ASK_GATE, stdin=sent, timeout=30))
     try:
         answer = json.loads(completed.stdout)
     except ValueError:

@@ -41,6 +41,7 @@ def subject_of(
         lan=lab.sign_on.lan,
         lan_routes=tuple(route.name for route in desired.routes if route.sign_on.access == "lan"),
         open_routes=_open_routes(lab, desired, find_app),
+        registrations=_registrations(lab, desired, find_app),
     )
 
 
@@ -52,6 +53,18 @@ def _open_routes(lab: Lab, desired: Desired, find_app: Callable[[str], App]) -> 
         route.name: "homelab.yaml says so" if route.name in own else _reason(apps[route.name])
         for route in desired.routes
         if route.sign_on.policy == "bypass" and route.name in apps
+    }
+
+
+def _registrations(lab: Lab, desired: Desired, find_app: Callable[[str], App]) -> dict[str, str]:
+    """Apps with a page on which people can make accounts for themselves, and how that is closed."""
+    closed_to_all = {route.name for route in desired.routes if route.sign_on.policy == "deny"}
+    reachable = {route.name for route in desired.routes} - closed_to_all
+    auths = {instance.name: find_app(instance.app).manifest.auth for instance in lab.instances}
+    return {
+        name: auth.registration_note or ""
+        for name, auth in auths.items()
+        if auth.registration == "open" and name in reachable
     }
 
 

@@ -23,7 +23,7 @@ MENDED_BY_UP = frozenset({"docker-missing", "docker-not-running", "compose-missi
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """What has to be installed before the lab can be applied, and what the doctor noticed without objecting."""
+    """What has to be installed before the lab can be applied, and what the doctor warns of."""
 
     steps: tuple[InstallStep, ...]
     remarks: tuple[Finding, ...]
@@ -37,7 +37,9 @@ async def prepare(lab: Homelab) -> Preparation:
     _stop_at_the_first(finding for finding in findings if finding.code not in MENDED_BY_UP)
     found = await survey(lab.core)
     todo = steps(found, need_debootstrap=lab.lab.images.source == "packages")
-    return Preparation((*todo, *await _links(lab)), tuple(finding for finding in findings if not finding.blocking))
+    # Notes are for whoever asks the doctor: before every plan they would only hide the warnings.
+    warnings = tuple(finding for finding in findings if finding.severity == "warning")
+    return Preparation((*todo, *await _links(lab)), warnings)
 
 
 async def _links(lab: Homelab) -> tuple[InstallStep, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
-from real_lab import LAB, SOURCES, RealLab, bring_images, save_images, up_from_nothing
+from real_lab import LAB, SOURCES, RealLab, up_from_nothing
 from xdist.scheduler import LoadScopeScheduling
 
 from ez_homelab.testing.fleet import Fleet, Server, why_no_fleet
@@ -45,10 +45,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.e2e)
             if reason:
                 item.add_marker(pytest.mark.skip(reason=reason))
-    # First what is said of the lab as it came up, last what takes it away. Tests of single apps come after those with
-    # servers of their own, when another worker has built the images that every lab needs.
-    places = {"test_up.py": -1, "test_purge.py": 1} | dict.fromkeys(APPS, 0.5)
-    items.sort(key=lambda item: places.get(item.path.name, 0))
+    # First what is said of the lab as it came up, last what takes it away.
+    places = {_HERE / "test_up.py": -1, _HERE / "test_purge.py": 1}
+    items.sort(key=lambda item: places.get(item.path, 0))
 
 
 class OneLab(LoadScopeScheduling):
@@ -93,32 +92,16 @@ def bare_server(new_server: NewServer) -> Server:
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path | None:
-    """Where the first worker whose lab is up leaves the images that it has built; None where there is one worker."""
-    common = tmp_path_factory.getbasetemp().parent
-    return common / "images.tar" if "PYTEST_XDIST_WORKER" in os.environ else None
-
-
-@pytest.fixture(scope="session")
-def home(fleet: Fleet, built: Path | None) -> RealLab:
+def home(fleet: Fleet) -> RealLab:
     """A worker's lab: one server from bare to up by the one command; the images are built only here.
 
-    What another worker has built already is brought along, as it would come from a registry; the lab of the tests of
-    `up` is the first and builds all of it.
     `EZ_TEST_HOME=FLEET/SERVER` takes a server of a fleet that was started by hand (`ez-homelab fleet up`) instead, and
     `up` brings it up to date: minutes saved while a test is being written.
     """
     if kept := os.environ.get("EZ_TEST_HOME"):
         name, _, server = kept.partition("/")
         return up_from_nothing(Fleet.load(name).servers[server])
-    server = fleet.add("home")
-    if built and built.exists():
-        bring_images(server, built)
-        return up_from_nothing(server)
-    lab = up_from_nothing(server)
-    if built:
-        save_images(server, built)
-    return lab
+    return up_from_nothing(fleet.add("home"))
 
 
 @pytest.fixture

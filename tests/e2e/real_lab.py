@@ -202,24 +202,6 @@ def up_from_nothing(server: Server) -> RealLab:
     return lab
 
 
-def save_images(server: Server, path: Path) -> None:
-    """Write the images that the server has built into one file, whole."""
-    listed = server.docker(["image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "ez-homelab/*"]).stdout.split()
-    beside = path.with_suffix(".part")
-    with beside.open("wb") as file:
-        subprocess.run(server.command(["docker", "save", *listed]), stdout=file, check=True)
-    beside.rename(path)
-
-
-def bring_images(server: Server, path: Path) -> None:
-    """Give a bare server an engine, and the images of that file."""
-    server.start_docker()
-    # As `up` has it where it starts the engine itself; node-exporter looks at all mounts.
-    server.run(["mount", "--make-rshared", "/"])
-    with path.open("rb") as file:
-        subprocess.run(server.command(["docker", "load", "--quiet"]), stdin=file, capture_output=True, check=True)
-
-
 def wait_for(what: str, holds: Any, *, seconds: float = 30.0) -> None:
     """Wait until it holds; fails with `what` when the time is over."""
     deadline = time.monotonic() + seconds

@@ -47,7 +47,7 @@ EVENT = (
 CALCULATE = """
 import json, socket, ssl, sys, uuid, websocket
 given = json.loads(sys.stdin.readline())
-host, headers = given["host"], {"Authorization": "token " + given["token"]}
+host, headers = given["host"], {"Authorization": "token " + given["token"], "Cookie": given["cookie"]}
 trust = ssl.create_default_context(cadata=given["authority"])
 at = socket.create_connection(("traefik", 443), timeout=60)
 line = websocket.create_connection(
@@ -184,7 +184,8 @@ def test_a_notebook_server_calculates_for_who_has_the_token(house: RealLab) -> N
 
     kernel = json.loads(house.curl(kernels, "-X", "POST", "--fail", *known).stdout)["id"]
     authority = house.server.read(CERTIFICATE).decode()
-    given: dict[str, Any] = {"host": f"jupyterlab.{DOMAIN}", "token": token, "kernel": kernel, "authority": authority}
+    given: dict[str, Any] = {"host": f"jupyterlab.{DOMAIN}", "token": token, "kernel": kernel}
+    given |= {"authority": authority, "cookie": house.cookie}
     ran = in_container(house, "jupyterlab", "python3", "-c", CALCULATE, given=json.dumps(given) + "\n")
     assert ran.stdout == "2\n", ran.stderr
     house.curl(f"{kernels}/{kernel}", "-X", "DELETE", "--fail", *known)

@@ -189,12 +189,14 @@ def test_signing_out_shuts_every_app(page: Page) -> None:
 def test_with_the_keyboard_alone(open_browser: Open) -> None:
     page = open_browser().pages[0]
     page.goto(f"https://dokuwiki.{DOMAIN}/")
+    expect(page.get_by_label("User name")).to_be_focused()
     page.keyboard.type("ben")
     page.keyboard.press("Tab")
     page.keyboard.type("not the password")
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert")).to_be_visible()
     picture(page, "sign-in-wrong")
+    expect(page.get_by_label("Password", exact=True)).to_be_focused()
     page.keyboard.type(PASSWORD)
     page.keyboard.press("Tab")
     page.keyboard.press("Space")

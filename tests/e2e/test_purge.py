@@ -1,12 +1,14 @@
 """The end of the session's lab, and another one in its place. The last of all tests of the lab (see conftest.py).
 
 `down --purge` takes everything of ours away, and nothing else. Then a lab whose images come from a registry comes up on
-the same server. The registry is a real one (Debian's docker-registry) and stands in for Docker Hub as the engine's
-mirror; what it holds under upstream's names are the package editions.
+the same server. The registry is a real one (Debian's docker-registry) and stands in for all others as the lab's mirror;
+what it holds under upstream's names are the package editions. With EZ_TEST_AUTHELIA a real Authelia comes in last.
 """
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -97,3 +99,44 @@ def test_a_lab_from_a_registry_comes_up_in_its_place(home: RealLab, mirror: None
     assert "GET /" in home.curl(f"https://echo.{DOMAIN}/", "--insecure").stdout
     assert home.document("verify")["holds"]
     assert home.document("plan")["actions"] == []
+
+
+AUTHELIA = os.environ.get("EZ_TEST_AUTHELIA", "")
+STAND_INS = {
+    "authelia/authelia:4.39.22": "COPY authelia /usr/local/bin/authelia",
+    "valkey/valkey:8.1.8-alpine": (
+        "RUN apt-get update && apt-get install -y --no-install-recommends redis-server"
+        " && ln -s /usr/bin/redis-server /usr/local/bin/valkey-server"
+        " && ln -s /usr/bin/redis-cli /usr/local/bin/valkey-cli"
+    ),
+}
+"""What stands in for upstream's images, where there is no registry to pull them from: the real Authelia that was named,
+and Debian's Redis, which Valkey came from."""
+
+
+@pytest.mark.skipif(not AUTHELIA, reason="EZ_TEST_AUTHELIA names no executable")
+def test_authelia_takes_the_gates_place_and_every_claim_holds(home: RealLab, mirror: None) -> None:
+    home.server.write("/root/images/authelia", Path(AUTHELIA).read_bytes(), mode=0o755)
+    for name, step in STAND_INS.items():
+        recipe = f"FROM {REGISTRY}/{UPSTREAM['echo']}\nUSER 0\nENTRYPOINT []\n{step}\n"
+        home.server.write("/root/images/Dockerfile", recipe)
+        home.server.run(["docker", "build", "--quiet", "--tag", f"{REGISTRY}/{name}", "/root/images"])
+        home.server.docker(["push", "-q", f"{REGISTRY}/{name}"])
+    home.write(f"{FROM_REGISTRY}sign_on: {{engine: authelia}}\n")
+    home.ez("up", "--yes")
+    assert {"authelia", "authelia-sessions"} <= home.containers().keys()
+    assert "gate" not in home.containers()
+    echo = f"https://echo.{DOMAIN}/"
+    assert home.status_of(echo, signed_in=False).startswith(f"302 https://auth.{DOMAIN}/?rd=")
+    proof = home.document("verify")
+    assert proof["holds"], [check for check in proof["checks"] if check["state"] == "failed"]
+    assert {"anonymous is not let in", "signed-in gets the app"} <= {
+        check["claim"] for check in proof["checks"] if check["subject"] == "echo"
+    }
+    assert home.document("plan")["actions"] == []
+    home.server.docker(["restart", "authelia", "authelia-sessions"])
+    wait_for("it is back", lambda: home.status_of(echo, signed_in=False).startswith("302"), seconds=60)
+    assert home.document("verify")["holds"]
+    home.write(FROM_REGISTRY)
+    home.ez("apply", "--yes")
+    assert home.document("verify")["holds"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -158,4 +159,6 @@ def test_doctor_says_what_a_bare_server_lacks(ready: Server) -> None:
         ended = ready.run([UP[0], "doctor", "--lab", LAB], check=False)
     assert ended.returncode == 1
     assert "Docker is not installed" in ended.stdout
-    assert ended.stdout.count("error:") == ended.stdout.count("fix ")
+    findings = re.findall("^(?:error|warning|note): ", ended.stdout, re.MULTILINE)
+    assert "error: " in findings
+    assert len(findings) == len(re.findall("^  fix  ", ended.stdout, re.MULTILINE))

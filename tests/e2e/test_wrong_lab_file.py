@@ -18,7 +18,7 @@ domain: example.com
 time_zone: Europe/Berlin
 timezone: Europe/Berlinn
 servers:
-  core: {address: 192.168.1.10}
+  core: {address: 0.0.0.0}
 stacks:
   wiki:
     - dokuwikki
@@ -29,7 +29,7 @@ MISTAKES = (
     ("2:1", "`example.com` is a public name"),
     ("3:1", "did you mean `timezone`?"),
     ("4:1", "did you mean `Europe/Berlin`?"),
-    ("6:10", "there is no sign-on yet"),
+    ("6:10", "`0.0.0.0` is refused"),
     ("9:7", "did you mean `dokuwiki`?"),
     ("10:26", "`lots` is no size"),
     ("10:55", "`ADMIN_PASSWORD` looks like a secret"),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 
+from ez_homelab.testing.front.browser import form_of
 from ez_homelab.testing.front.gate import Gate
 
 if TYPE_CHECKING:
@@ -55,6 +57,24 @@ def test_a_killed_gate_closes_and_keeps_its_sessions(own_front: Front, engine: G
     assert browser.get(URLS[0]).status in (500, 502, 503)
     engine.run()
     assert browser.get(URLS[0]).status == 200
+
+
+def test_a_one_time_link_that_still_works_stands_in_no_log(own_front: Front, engine: Gate) -> None:
+    path = urlsplit(engine.admin(do="invite", user="carol", minutes=5)["link"]).path
+    browser = own_front.browser("127.0.1.41")
+    fields = form_of(browser.get(path), path).fields
+    mistyped = browser.post(path, {**fields, "new_password": "one", "new_password_again": "other"})
+    assert engine.program is not None
+    engine.program.kill()
+    assert browser.get(path).status in (500, 502, 503)
+    assert browser.get(f"{URLS[0]}seen-in-the-log").status in (500, 502, 503)
+    engine.run()
+
+    assert mistyped.status == 400
+    assert browser.get(path).status == 200
+    logged = own_front.traefik.program.log.read_bytes() + engine.program_log()
+    assert b"seen-in-the-log" in logged
+    assert path.rpartition("/")[2].encode() not in logged
 
 
 def test_while_the_gate_hangs_no_route_opens_and_in_the_end_that_is_an_error(own_front: Front, engine: Gate) -> None:

@@ -18,6 +18,7 @@ import recorded
 import yaml
 from sso_lab import AUTHELIA, LAB, start
 
+from ez_homelab.config.model import Smtp
 from ez_homelab.secrets.value import Secret
 from ez_homelab.sso.authelia.configuration import configuration
 from ez_homelab.sso.engine import Client
@@ -104,6 +105,9 @@ def test_no_record_has_a_session_in_it() -> None:
         assert f"{AUTHELIA_COOKIE}=" not in path.read_text(encoding="utf-8"), path.name
 
 
+MAIL = Smtp("submissions://smtp.example.org:465", "Homelab <lab@example.org>", "lab@example.org")
+
+
 def _clients() -> tuple[Client, ...]:
     return tuple(
         Client(route, ("https://{host}/callback",), ("openid", "profile", "email"), Secret("not-a-secret-" * 3))
@@ -120,6 +124,10 @@ def _configurations() -> dict[str, bytes]:
         "starter.yml": configuration(starter, desired_of(starter).routes),
         "300-apps.yml": configuration(large, desired_of(large).routes),
         "no-app.yml": configuration(lab, []),
+        "mail.yml": configuration(replace(lab, sign_on=replace(lab.sign_on, smtp=MAIL)), []),
+        "mail-without-user.yml": configuration(
+            replace(lab, sign_on=replace(lab.sign_on, smtp=replace(MAIL, username=""))), []
+        ),
         **{
             f"{domain}.yml": configuration(replace(lab, domain=domain), [])
             for domain in ("name.duckdns.org", "lab.home.arpa", "home.lan", "lab.internal")
@@ -142,18 +150,20 @@ def test_authelia_accepts_what_is_rendered(tmp_path: Path) -> None:
         clients = b"\nidentity_providers:" in content
         files = [_write(tmp_path / name, content), *([key] if clients else [])]
         argv = [program, "config", "validate", "--config", ",".join(files)]
-        environment = os.environ | _secrets(tmp_path, clients=clients)
+        environment = os.environ | _secrets(tmp_path, clients=clients, mail=name == "mail.yml")
         ran = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=60)
         assert ran.returncode == 0, f"{name}: {ran.stdout}{ran.stderr}"
         assert "warning" not in (ran.stdout + ran.stderr).lower(), name
 
 
-def _secrets(folder: Path, *, clients: bool) -> dict[str, str]:
+def _secrets(folder: Path, *, clients: bool, mail: bool) -> dict[str, str]:
     """The variables of the app's compose.yaml and start.sh, with files that they name."""
     names = ["STORAGE_ENCRYPTION_KEY", "SESSION_SECRET", "SESSION_REDIS_PASSWORD"]
     names.append("IDENTITY_VALIDATION_RESET_PASSWORD_JWT_SECRET")
     if clients:
         names.append("IDENTITY_PROVIDERS_OIDC_HMAC_SECRET")
+    if mail:
+        names.append("NOTIFIER_SMTP_PASSWORD")
     return {f"AUTHELIA_{name}_FILE": _write(folder / name, secrets.token_hex(32).encode()) for name in names}
 
 

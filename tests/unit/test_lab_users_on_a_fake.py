@@ -246,13 +246,13 @@ async def test_the_first_admin_gets_a_link_as_long_as_no_admin_has_a_password(
     there: LabOnFakeServer, gate: GateInMemory
 ) -> None:
     gate.accounts["bob"] = {"password": True}
-    link = await there.lab.users.first_admin_link()
+    link = await there.lab.users.first_admin_way()
     assert link is not None
     assert link.user == "anna"
     gate.accounts["anna"] = {"password": True}
-    assert await there.lab.users.first_admin_link() is None
+    assert await there.lab.users.first_admin_way() is None
     (there.folder / "users.yaml").write_text("version: 1\nusers: {bob: {}}\n")
-    assert await there.lab.users.first_admin_link() is None
+    assert await there.lab.users.first_admin_way() is None
 
 
 # --- Authelia --------------------------------------------------------------------------------------------------
@@ -290,18 +290,3 @@ async def test_codes_are_authelias_and_links_are_the_gates(there: LabOnFakeServe
         await there.lab.users.message("bob")
     assert error.value.what == "there are no codes: the gate sends no messages"
     assert error.value.fix == "ez-homelab users invite bob"
-
-
-async def test_with_authelia_what_the_gate_does_is_said_to_be_authelias(
-    there: LabOnFakeServer, gate: GateInMemory
-) -> None:
-    there.write("version: 1\ndomain: lab.localhost\nsign_on: {engine: authelia}\nstacks: {}\n")
-    there.host.answer(lambda command: command.argv[:4] == ("docker", "exec", "authelia", "cat"), stdout=CODE)
-    assert (await there.lab.users.message("bob")).code == "X7KQ2M4P"
-    with pytest.raises(UsageError, match="there is no message for anna"):
-        await there.lab.users.message("anna")
-    with pytest.raises(UsageError) as error:
-        await there.lab.users.invite("bob")
-    assert error.value.fix.endswith("then: ez-homelab users code bob")
-    assert [row.state for row in (await there.lab.users.look()).rows] == ["unknown", "unknown", "disabled"]
-    assert gate.asked == []

@@ -100,7 +100,7 @@ def process(there: LabOnFakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 async def test_a_person_comes_is_given_all_there_is_and_goes(there: LabOnFakeServer, process: GateProcess) -> None:
     with process.running():
-        first = await there.lab.users.first_admin_link()
+        first = await there.lab.users.first_admin_way()
         assert first is not None
         assert first.url.reveal().startswith("https://auth.lab.localhost/link/")
         assert [(row.user, row.state) for row in (await there.lab.users.look()).rows] == [("anna", "invited")]
@@ -108,7 +108,7 @@ async def test_a_person_comes_is_given_all_there_is_and_goes(there: LabOnFakeSer
             "no-admin-password"
         ]
         await there.lab.users.set_password("anna", Secret(PASSWORD))
-        assert await there.lab.users.first_admin_link() is None
+        assert await there.lab.users.first_admin_way() is None
         assert [one.code for one in await examine(there.host, there.lab.subject, (SecondFactor(),))] == [
             "admin-without-second-factor"
         ]

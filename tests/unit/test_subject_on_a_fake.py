@@ -17,6 +17,8 @@ stacks:
       dokuwiki: {policy: bypass}
       prometheus: {}
       radicale: {}
+      family-wiki: {app: dokuwiki}
+      old-wiki: {app: dokuwiki, policy: deny}
 """
 
 
@@ -33,3 +35,5 @@ def test_sign_on_as_the_doctor_sees_it(there: LabOnFakeServer) -> None:
     assert subject.open_routes.keys() == {"dokuwiki", "radicale"}
     assert subject.open_routes["dokuwiki"] == "homelab.yaml says so"
     assert "Radicale asks" in subject.open_routes["radicale"]
+    assert subject.registrations.keys() == {"dokuwiki", "family-wiki"}
+    assert "/install.php" in subject.registrations["family-wiki"]

@@ -18,7 +18,8 @@ from ez_homelab.up import MENDED_BY_UP, Preparation, install_all, prepare
 if TYPE_CHECKING:
     from engine_in_memory import LabOnFakeServer
 
-NOTE = Finding("memory-low", "warning", "there is little memory", fix="add some")
+WARNING = Finding("memory-low", "warning", "there is little memory", fix="add some")
+NOTE = Finding("route-open", "note", "radicale is open without sign-on", fix="nothing to do")
 BLOCKING = Finding("ports-taken", "error", "port 443 is taken", "nginx", "another web server runs", "stop nginx")
 
 
@@ -35,7 +36,7 @@ def findings(monkeypatch: pytest.MonkeyPatch) -> list[Finding]:
 
 
 @pytest.mark.parametrize("images", ["registry", "packages"])
-async def test_what_up_mends_itself_becomes_steps_and_the_rest_remarks(
+async def test_what_up_mends_itself_becomes_steps_and_warnings_are_remarks(
     there: LabOnFakeServer, findings: list[Finding], monkeypatch: pytest.MonkeyPatch, images: str
 ) -> None:
     asked: dict[str, bool] = {}
@@ -54,15 +55,15 @@ async def test_what_up_mends_itself_becomes_steps_and_the_rest_remarks(
         monkeypatch.setattr(f"ez_homelab.prerequisites.{replacement.__name__}", replacement)
     there.write(f"version: 1\ndomain: lab.localhost\nimages: {{source: {images}}}\nstacks: {{}}\n")
     findings += [replace(BLOCKING, code=code) for code in sorted(MENDED_BY_UP)]
-    findings.append(NOTE)
-    assert await prepare(there.lab) == Preparation((InstallStep("install Docker", "it is missing"),), (NOTE,))
+    findings += [WARNING, NOTE]
+    assert await prepare(there.lab) == Preparation((InstallStep("install Docker", "it is missing"),), (WARNING,))
     assert asked == {"what there is": images == "packages"}
 
 
 async def test_what_up_cannot_mend_stops_it_before_it_looks_further(
     there: LabOnFakeServer, findings: list[Finding]
 ) -> None:
-    findings += [replace(BLOCKING, code="docker-missing", what="no Docker"), NOTE, BLOCKING]
+    findings += [replace(BLOCKING, code="docker-missing", what="no Docker"), WARNING, NOTE, BLOCKING]
     with pytest.raises(PrerequisiteError) as error:
         await prepare(there.lab)
     assert error.value.to_dict() == {

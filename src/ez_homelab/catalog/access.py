@@ -61,7 +61,12 @@ class Oidc(Model):
 
 
 class Auth(Model):
-    """Who asks for the password. `mode: none` needs a reason."""
+    """Who asks for the password. `mode: none` needs a reason.
+
+    `registration` is about accounts of the app's own, as it is set up here: `open` where whoever reaches it can make
+    one for himself (then `registration_note` says how to close it), `closed` where an administrator makes them or they
+    are written by its configuration, `none` where the app has no accounts.
+    """
 
     mode: Literal["oidc", "ldap", "forward_auth", "app", "none"] = "forward_auth"
     policy: Literal["bypass", "one_factor", "two_factor", "deny"] = "one_factor"
@@ -70,6 +75,8 @@ class Auth(Model):
     bypass: tuple[Bypass, ...] = ()
     oidc: Oidc | None = None
     disable_app_login: bool = False
+    registration: Literal["open", "closed", "none"] | None = None
+    registration_note: Text | None = None
     reason: Text | None = None
 
 

@@ -50,7 +50,7 @@ class Rotation(Model):
 
 
 class Secret(Model):
-    """A value that is generated once and stays over updates and restores.
+    """A value that is generated once and stays over updates and restores; or `given`: a person's, empty until then.
 
     It reaches a container as the variable `env` that its `environment` uses, or, where the image takes `*_FILE`
     variables, as the file that it mounts by `./secrets/<id>:/run/secrets/<id>:ro`.
@@ -61,6 +61,7 @@ class Secret(Model):
     length: Annotated[int, Field(ge=16, le=256)] = 32
     charset: Literal["alnum", "hex", "base64url"] = "alnum"
     rotate: Rotation = Rotation()
+    given: bool = False
 
 
 class Credentials(Model):

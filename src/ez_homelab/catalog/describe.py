@@ -29,6 +29,8 @@ def describe(app: App, domain: str | None = None) -> dict[str, object]:
         "subdomain": _subdomain(manifest),
         "address": f"https://{_subdomain(manifest)}.{domain}" if domain and _subdomain(manifest) else "",
         "sign_on": manifest.auth.mode if manifest.web else "none",
+        "registration": manifest.auth.registration,
+        "registration_note": manifest.auth.registration_note,
         "requires": list(manifest.requires.services),
         **_given(app),
         "notes": " ".join((manifest.notes or "").split()),

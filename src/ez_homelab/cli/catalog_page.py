@@ -39,6 +39,8 @@ def _facts(app: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "Runs on", ", ".join(app["architectures"])
     yield "Address", app["address"] or (f"https://{app['subdomain']}.DOMAIN" if app["subdomain"] else "none")
     yield "Sign-on", app["sign_on"]
+    if app["registration"] not in (None, "none"):
+        yield "Registration", f"{app['registration']}" + (f": {note}" if (note := app["registration_note"]) else "")
     if app["requires"]:
         yield "Requires", ", ".join(app["requires"])
     yield "Website", app["website"]

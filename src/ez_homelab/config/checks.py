@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ez_homelab.config import rules
 from ez_homelab.config.model import CORE
-from ez_homelab.config.options import LAB
+from ez_homelab.config.options import LAB, SMTP
 from ez_homelab.yaml_text import shown
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def check(sources: list[Source], app_ids: Collection[str] | None) -> None:
     _check_set_once(sources)
     for source in sources:
         _check_paths(source)
+        _check_mail(source)
     _check_stacks(sources)
     _check_apps(sources, app_ids)
     _check_subdomains(sources)
@@ -74,6 +75,21 @@ def _check_paths(source: Source) -> None:
     for key in ("media", "downloads"):
         if "data" in paths and key in paths:
             source.reader.fault(("paths", key), f"`data` stands for `media` and `downloads`, so `{key}` is too much")
+
+
+def _check_mail(source: Source) -> None:
+    sign_on = source.values.get("sign_on", {})
+    if "smtp" not in sign_on:
+        return
+    # As it stands in the file: what has a wrong value is told of already.
+    written = source.reader.document.data["sign_on"]["smtp"] or {}
+    for option in SMTP.options:
+        if option.required and option.name not in written:
+            fix = f"add `{option.name}: {option.example}`"
+            source.reader.fault(("sign_on", "smtp"), f"`{option.name}` is missing in smtp", fix)
+    if sign_on.get("engine", "builtin") == "builtin":
+        fix = "remove it, or say `engine: authelia`; people get the gate's links from `ez-homelab users invite`"
+        source.reader.fault(("sign_on", "smtp"), "the gate sends no mail, so `smtp` means nothing", fix)
 
 
 def entries(sources: list[Source], key: str) -> Iterator[tuple[Source, Entry]]:

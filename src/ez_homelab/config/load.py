@@ -14,6 +14,7 @@ from ez_homelab.config.model import (
     Paths,
     Server,
     SignOnSettings,
+    Smtp,
     Stack,
     User,
 )
@@ -158,7 +159,9 @@ def _paths(values: dict[str, str]) -> Paths:
 
 
 def _sign_on(values: dict[str, Any]) -> SignOnSettings:
-    return SignOnSettings(**values | ({"lan": tuple(values["lan"])} if "lan" in values else {}))
+    lan = {"lan": tuple(values["lan"])} if "lan" in values else {}
+    smtp = {"smtp": Smtp(**values["smtp"])} if "smtp" in values else {}
+    return SignOnSettings(**values | lan | smtp)
 
 
 def _stack(entry: Entry) -> Stack:

@@ -62,11 +62,24 @@ class Images:
 
 
 @dataclass(frozen=True, slots=True)
+class Smtp:
+    """The mail server through which messages go. `username` empty: it asks for none, and for no password."""
+
+    address: str
+    sender: str
+    username: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SignOnSettings:
-    """Which program asks for the password, and which networks count as the lab's own (CIDR, normalised)."""
+    """Which program asks for the password, and which networks count as the lab's own (CIDR, normalised).
+
+    `smtp` is None in a lab that sends no mail.
+    """
 
     engine: SignOnEngine = "builtin"
     lan: tuple[str, ...] = LAN
+    smtp: Smtp | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -186,6 +186,35 @@ SERVER = Group(
     "server",
 )
 
+SMTP = Group(
+    (
+        Option(
+            "address",
+            Text("^(smtp|submissions?)://", rules.mail_server),
+            "The mail server: `submissions://HOST` (TLS, port 465), `submission://HOST` (STARTTLS, port 587) or "
+            "`smtp://HOST` (STARTTLS, port 25), with `:PORT` where it is another one.",
+            example="submissions://smtp.example.org",
+            required=True,
+        ),
+        Option(
+            "sender",
+            Text("@", rules.mail_sender),
+            "From whom the messages are: `ADDRESS`, or `NAME <ADDRESS>`.",
+            example="Homelab <homelab@example.org>",
+            required=True,
+        ),
+        Option(
+            "username",
+            Text("", rules.mail_user),
+            "Who signs in to the mail server. The password is a secret that you give: "
+            "`ez-homelab secrets set authelia/smtp_password`.",
+            example="homelab@example.org",
+            otherwise="nobody: the server takes mail without",
+        ),
+    ),
+    "smtp",
+)
+
 SIGN_ON = Group(
     (
         Option(
@@ -206,6 +235,12 @@ SIGN_ON = Group(
             "The networks that are the lab's own, as `ADDRESS/PREFIX`: apps with `access: lan` answer there alone.",
             example=["192.168.1.0/24"],
             otherwise="every private, link-local and loopback network",
+        ),
+        Option(
+            "smtp",
+            SMTP,
+            "The mail server through which Authelia sends links and codes. Without it they are written into a file, "
+            "which `ez-homelab users code` reads. The gate sends no mail.",
         ),
     ),
     "sign_on",

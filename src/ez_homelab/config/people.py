@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+PROOF_PREFIX = "verify-"
+"""How the names of people begin who exist for one proof alone; nobody in users.yaml may have such a name.
+
+The gate, which imports nothing of this, has its own (`runtime/gate/settings.py`).
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Person:

@@ -44,6 +44,9 @@ LABEL_PATTERN = "[a-z0-9]([a-z0-9-]*[a-z0-9])?"
 _NAME = re.compile(NAME_PATTERN)
 _LABEL = re.compile(LABEL_PATTERN)
 _MIRROR = re.compile(r"(?P<host>[a-z0-9]([a-z0-9.-]*[a-z0-9])?)(:(?P<port>[0-9]{1,5}))?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
+_MAIL_SERVER = re.compile(r"(smtp|submissions?)://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:(?P<port>[0-9]{1,5}))?")
+_MAIL_ADDRESS = r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?"
+_MAIL_SENDER = re.compile(rf"{_MAIL_ADDRESS}|[A-Za-z0-9 '_-]{{1,60}} <{_MAIL_ADDRESS}>")
 _PATH_PART = re.compile(r"[A-Za-z0-9._@+-]+( [A-Za-z0-9._@+-]+)*")
 _SECRET_NAME = re.compile(
     "PASSWORD|PASSWD|PASSPHRASE|PASSCODE|TOKEN|SECRET|CREDENTIAL|(API|PRIVATE|ACCESS|ENCRYPTION|SIGNING)_?KEY"
@@ -199,6 +202,30 @@ def mirror(text: str) -> Complaint | None:
     if "." in found["host"] or found["port"] or found["host"] == "localhost":
         return None
     return f"`{shown(text)}` is a path on Docker Hub: a registry's name has a dot or a port", suggestion
+
+
+def mail_server(text: str) -> Complaint | None:
+    """A mail server as a URL of Authelia's three schemes, without a user, a password and a path."""
+    found = _MAIL_SERVER.fullmatch(text)
+    if "@" in text:
+        return "a mail server is named without user and password", "write the user as `username`"
+    if found is None or len(text) > 200 or not 0 < int(found["port"] or 1) < 65536:
+        return f"`{shown(text)}` is no mail server", "write one such as `submissions://smtp.example.org`"
+    return None
+
+
+def mail_sender(text: str) -> Complaint | None:
+    """An address, alone or in brackets behind a name."""
+    if len(text) <= 200 and _MAIL_SENDER.fullmatch(text):
+        return None
+    return f"`{shown(text)}` is no sender", "write one such as `Homelab <homelab@example.org>`"
+
+
+def mail_user(text: str) -> Complaint | None:
+    """One printable line."""
+    if 0 < len(text) <= 200 and text.isprintable() and text == text.strip():
+        return None
+    return "the user name is not one line of printable text of at most 200 characters", "leave it away for none"
 
 
 def include(text: str) -> Complaint | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ez_homelab.config import rules
 from ez_homelab.config.load import UnreadableError, lab_file_error, read_lab_file
 from ez_homelab.config.options import Group, Listed, Named, Option, Text, Version
-from ez_homelab.config.people import Person
+from ez_homelab.config.people import PROOF_PREFIX, Person
 from ez_homelab.config.reading import Reader
 from ez_homelab.errors import Fault, UsageError
 from ez_homelab.yaml_text import parse_yaml, shown
@@ -31,8 +31,6 @@ ADMINS = "admins"
 FIRST_ADMIN = "admin"
 
 USER_PATTERN = "[a-z]([a-z0-9._-]{0,30}[a-z0-9])?"
-KEPT_PREFIX = "verify-"
-"""Names of the identities that `verify` makes for a run."""
 
 _USER = re.compile(USER_PATTERN)
 _EMAIL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._%+-]{0,63}@([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}")
@@ -47,12 +45,12 @@ _HINTS = {
 
 def user_name(text: str) -> Complaint | None:
     """The name that a person signs in with."""
-    if text.startswith(KEPT_PREFIX):
+    if text.startswith(PROOF_PREFIX):
         return f"user name `{shown(text)}` is kept for `ez-homelab verify`", "choose another one"
     if _USER.fullmatch(text):
         return None
     slug = re.sub("[^a-z0-9._-]+", "-", text.lower()).strip("._-0123456789")
-    suggestion = f"write `{slug}`" if _USER.fullmatch(slug) and not slug.startswith(KEPT_PREFIX) else ""
+    suggestion = f"write `{slug}`" if _USER.fullmatch(slug) and not slug.startswith(PROOF_PREFIX) else ""
     rule = "lower-case letters, digits and `._-` between them, a letter first, at most 32 characters"
     return f"`{shown(text)}` is no user name: {rule}", suggestion
 

@@ -19,6 +19,7 @@ from ez_homelab.doctor.checks.memory_cgroup import MemoryCgroup
 from ez_homelab.doctor.checks.names import Names
 from ez_homelab.doctor.checks.open_routes import OpenRoutes
 from ez_homelab.doctor.checks.ports import Ports
+from ez_homelab.doctor.checks.registration import Registration
 from ez_homelab.doctor.checks.root import Root
 from ez_homelab.doctor.checks.second_factor import SecondFactor
 from ez_homelab.doctor.checks.sign_on import SignOn
@@ -48,6 +49,7 @@ CHECKS: tuple[Check, ...] = (
     Clock(),
     Lan(),
     OpenRoutes(),
+    Registration(),
 )
 
 Answers = dict[tuple[str, ...], "Completed | CommandError"]

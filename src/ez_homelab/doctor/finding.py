@@ -49,7 +49,8 @@ class Subject:
 
     `sign_on` is the engine's container and `engine` its name; `admins` are those who may sign in. `certificate` is the
     file that Traefik serves from. `lan` are the networks that count as the lab's own, `lan_routes` the apps that answer
-    there alone, and `open_routes` those that nobody signs in to, each with the reason.
+    there alone, and `open_routes` those that nobody signs in to, each with the reason. `registrations` are the apps in
+    which people can make accounts for themselves, each with how that is closed.
     """
 
     domain: str = "lab.localhost"
@@ -66,6 +67,7 @@ class Subject:
     lan: tuple[str, ...] = ()
     lan_routes: tuple[str, ...] = ()
     open_routes: Mapping[str, str] = field(default_factory=dict)
+    registrations: Mapping[str, str] = field(default_factory=dict)
 
 
 class CouldNotLook(Exception):  # noqa: N818 - not a failure: an answer that says nothing

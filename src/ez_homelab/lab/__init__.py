@@ -260,6 +260,13 @@ class Homelab(WrittenLab):
         """
         return secrets.rotated(self, instance, secret_id)
 
+    def giving(self, instance: str, secret_id: str, value: Secret) -> Homelab:
+        """The lab as if a secret had the value that a person gives; nothing is written yet.
+
+        Raises `UsageError` for a secret that nobody gives.
+        """
+        return secrets.given(self, instance, secret_id, value)
+
     async def drift(self) -> tuple[Drift, ...]:
         """Everything that is otherwise than the lab left it."""
         return await drift.find(self)

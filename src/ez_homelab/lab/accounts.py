@@ -21,13 +21,13 @@ _ADDRESS = re.compile(r"https://[^\s<>\"]+")
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What sign-on knows of one person; times in UTC, ISO 8601."""
+    """What sign-on knows of one person; times in UTC, ISO 8601. `sessions` None: it tells nobody (Authelia)."""
 
     password: bool = False
     totp: bool = False
     passkeys: int = 0
     recovery_left: int = 0
-    sessions: int = 0
+    sessions: int | None = 0
     last_seen: str | None = None
     invited_until: str | None = None
 
@@ -44,7 +44,7 @@ class Account:
     @property
     def used(self) -> bool:
         """Whether somebody could sign in with what there is."""
-        return self.password or self.second_factor or self.sessions > 0
+        return self.password or self.second_factor or bool(self.sessions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,26 @@ class Link:
     user: str
     url: Secret
     expires: str
+
+
+@dataclass(frozen=True, slots=True)
+class FirstPassword:
+    """A password that was made for a person who has no address to which a link could go."""
+
+    user: str
+    password: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Mailed:
+    """A link that Authelia has sent to a person's own address; nobody else sees it."""
+
+    user: str
+    email: str
+
+
+Way = Link | FirstPassword | Mailed
+"""How somebody comes to a first or a new password."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,13 @@ from ez_homelab.errors import UsageError
 
 if TYPE_CHECKING:
     from ez_homelab.lab import Homelab
+    from ez_homelab.lab.written import WrittenLab
     from ez_homelab.secrets.table import SecretRow
     from ez_homelab.secrets.value import Secret
+
+
+MAX_GIVEN = 256
+SMTP_PASSWORD = ("authelia", "smtp_password")
 
 
 def table(lab: Homelab) -> tuple[SecretRow, ...]:
@@ -35,7 +40,10 @@ def value(lab: Homelab, instance: str, secret_id: str) -> Secret:
 
     value = SecretStore.open(lab.folder).get(instance, secret_id)
     if value is None:
-        raise UsageError(f"the secret {secret_id} of {instance} has not been made yet", fix="ez-homelab apply")
+        app = next(item.app for item in lab.instances if item.name == instance)
+        given = any(secret.given for secret in app.manifest.secrets if secret.id == secret_id)
+        fix = f"ez-homelab secrets set {instance}/{secret_id}" if given else "ez-homelab apply"
+        raise UsageError(f"the secret {secret_id} of {instance} is not there yet", fix=fix)
     return value
 
 
@@ -56,10 +64,40 @@ def rotated(lab: Homelab, instance: str, secret_id: str | None = None) -> Homela
     return other
 
 
+def given(lab: Homelab, instance: str, secret_id: str, value: Secret) -> Homelab:
+    """The lab as if a secret had this value, which a person gives; nothing is written yet.
+
+    Raises `UsageError` for a secret that is the lab's own to make, or that is none.
+    """
+    _secret_ids(lab, instance, secret_id)
+    manifest = next(item.app.manifest for item in lab.instances if item.name == instance)
+    if not next(secret for secret in manifest.secrets if secret.id == secret_id).given:
+        raise UsageError(
+            f"the secret {secret_id} of {instance} is made by the lab, and nobody gives it",
+            fix=f"ez-homelab secrets rotate {instance} {secret_id}",
+        )
+    if not value.reveal() or not value.reveal().isprintable() or len(value.reveal()) > MAX_GIVEN:
+        raise UsageError(f"the value is not one printable line of at most {MAX_GIVEN} characters")
+    # The store first: what of it is needed and missing belongs to the same run.
+    other = replace(lab, why=f"a secret was given: {instance}/{secret_id}")
+    other.__dict__["store"] = lab.store.given(instance, secret_id, value)
+    return other
+
+
+def missing(lab: WrittenLab) -> tuple[str, ...]:
+    """Sentences about secrets that people have yet to give, and without which something does not work."""
+    smtp = lab.lab.sign_on.smtp
+    if smtp is None or not smtp.username or not lab.has_secrets or lab.store.get(*SMTP_PASSWORD):
+        return ()
+    name = "/".join(SMTP_PASSWORD)
+    return (f"Authelia signs in to the mail server without a password: ez-homelab secrets set {name}",)
+
+
 def _rotatable(lab: Homelab, instance: str, wanted: tuple[str, ...]) -> tuple[str, ...]:
-    app = next(item.app for item in lab.lab.instances if item.name == instance)
-    rotations = {secret.id: secret.rotate for secret in lab.catalog.app(app).manifest.secrets}
-    can = tuple(name for name in wanted if rotations[name].how != "never")
+    app = next(item.app for item in lab.instances if item.name == instance)
+    rotations = {secret.id: secret.rotate for secret in app.manifest.secrets}
+    given = {secret.id for secret in app.manifest.secrets if secret.given}
+    can = tuple(name for name in wanted if rotations[name].how != "never" and name not in given)
     if not can:
         raise UsageError(
             f"the secret {', '.join(wanted)} of {instance} cannot be rotated",
@@ -70,10 +108,10 @@ def _rotatable(lab: Homelab, instance: str, wanted: tuple[str, ...]) -> tuple[st
 
 
 def _secret_ids(lab: Homelab, instance: str, secret_id: str | None) -> tuple[str, ...]:
-    app = next((item.app for item in lab.lab.instances if item.name == instance), None)
+    app = next((item.app for item in lab.instances if item.name == instance), None)
     if app is None:
         raise UsageError(f"there is no app called {instance} in the lab", fix=lab.did_you_mean(instance))
-    secrets = {secret.id: secret for secret in lab.catalog.app(app).manifest.secrets}
+    secrets = {secret.id: secret for secret in app.manifest.secrets}
     if not secrets or (secret_id and secret_id not in secrets):
         known = f"it has: {', '.join(secrets)}" if secrets else "it has none"
         raise UsageError(f"{instance} has no secret called {secret_id or 'anything'}", fix=known)

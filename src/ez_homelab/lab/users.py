@@ -1,8 +1,8 @@
 """The people of a lab: who may sign in, and what is asked of the engine of sign-on about them.
 
-Who there is and in which groups stands in users.yaml. Passwords, second factors and sessions are the gate's, which is
-asked as root on core. Whatever is asked of it that changes something is written into the journal first, with who asked;
-what it answers never is.
+Who there is and in which groups stands in users.yaml. Passwords, second factors and sessions are the engine's: the
+gate, asked here, or Authelia (`AutheliaUsers`). Whatever is asked of it that changes something is written into the
+journal first, with who asked; what it answers never is.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from contextlib import closing
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ez_homelab.config.edit_users import NEW, add_user, change_user, find_user, remove_user
@@ -23,11 +24,13 @@ from ez_homelab.secrets.value import Secret
 from ez_homelab.sso.engine import PORTAL
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from ez_homelab.config.files import Edit
     from ez_homelab.config.people import Person
     from ez_homelab.lab import Homelab
+    from ez_homelab.lab.accounts import Way
+    from ez_homelab.lab.authelia_users import AutheliaUsers
 
 T = TypeVar("T")
 
@@ -35,8 +38,6 @@ INVITE_HOURS = 72
 LOGIN_MINUTES = 10
 NEWS_PAUSES = (0.5, 0.5, 1.0, 1.0, 2.0)
 """Seconds between tries right after people came or went: the gate looks at the list of them every second."""
-
-AUTHELIA = "authelia"
 
 
 def admin_name(wanted: str | None) -> str:
@@ -118,7 +119,9 @@ class LabUsers:
         return UserList(tuple(UserRow(user, person, known.get(user, Account())) for user, person in people.items()))
 
     async def accounts(self) -> dict[str, Account]:
-        """What the gate knows, by user name. Raises `GateError`, and `UsageError` where the engine is another one."""
+        """What sign-on knows, by user name. Raises `GateError` or `AutheliaError` where it cannot be asked."""
+        if self._authelia:
+            return await self._authelia.accounts()
         answer = await self._ask("state")
         return {user: Account.of(told) for user, told in answer["users"].items()}
 
@@ -127,39 +130,49 @@ class LabUsers:
 
         Raises `UsageError` where there is none, or the lab's sign-on is the gate, which has no need of messages.
         """
-        from ez_homelab.hosts import command
-        from ez_homelab.sso.authelia.configuration import MESSAGES
-
         person = self.person(user)
-        if self._is_builtin:
+        if not self._authelia:
             raise UsageError(
                 "there are no codes: the gate sends no messages",
                 cause="homelab.yaml says `sign_on: {engine: builtin}`, and there people use one-time links",
                 fix=f"ez-homelab users invite {user}",
             )
-        read = await self.lab.core.run(command("docker", "exec", AUTHELIA, "cat", MESSAGES, changes=False))
-        found = last_message(read.stdout, user, person) if read.ok else None
+        if self.lab.lab.sign_on.smtp:
+            raise UsageError(
+                "there are no codes here: Authelia sends them by mail",
+                cause="homelab.yaml has `sign_on.smtp`",
+                fix=f"look into the mail of {person.email or f'{user}, who has no address in {USERS_FILE}'}",
+            )
+        found = last_message(await self._authelia.last_text(), user, person)
         if found is None:
             raise UsageError(
                 f"there is no message for {user}",
-                evidence="" if read.ok else read.last_line,
-                cause="Authelia keeps the last message alone, and it is for somebody else, or it sends mail by SMTP",
+                cause="Authelia keeps the last message alone, and it is for somebody else or there is none yet",
                 fix=f"let it send one at https://{self._portal}, then ask again",
             )
         return found
 
     # --- asking sign-on ----------------------------------------------------------------------------------------
 
-    async def invite(self, user: str, *, hours: int = INVITE_HOURS) -> Link:
-        """A new one-time link by which the person chooses a password; earlier ones no longer work.
+    async def invite(self, user: str, *, hours: int | None = None) -> Way:
+        """A new one-time link by which the person chooses a password; earlier ones of the gate no longer work.
 
-        Raises `UsageError` where there is no such person or one who may not sign in, `GateError`.
+        Where Authelia asks: see `AutheliaUsers.invite`. Raises `UsageError` where there is no such person or one who
+        may not sign in, `GateError`, `AutheliaError`.
         """
-        self._enabled(user)
-        return await self._link("invite", user, hours * 60)
+        person = self._enabled(user)
+        if not self._authelia:
+            return await self._link("invite", user, (hours or INVITE_HOURS) * 60)
+        if hours:
+            raise UsageError("Authelia's links are valid for five minutes", fix="leave --hours away")
+        async with self._noted("invite", user):
+            return await self._authelia.invite(user, person)
 
-    async def invite_new(self, user: str) -> Link:
+    async def invite_new(self, user: str) -> Way:
         """`invite` for somebody who has just come. What an earlier person of that name left is made useless."""
+        if self._authelia:
+            await self.reset_second_factor(user)
+            return await self.invite(user)
         link = await self._invite_when_known(user)
         left = (await self.accounts()).get(user, Account())
         if not left.used:
@@ -169,8 +182,8 @@ class LabUsers:
         await self._change("sign-out", user)
         return await self.invite(user)
 
-    async def first_admin_link(self) -> Link | None:
-        """A link for the first admin as long as no admin has a password; None afterwards, and where there is none."""
+    async def first_admin_way(self) -> Way | None:
+        """A way in for the first admin as long as no admin has a password; None afterwards, and where there is none."""
         admins = enabled_admins(self.lab.people)
         known = await self.accounts()
         if not admins or any(known.get(user, Account()).password for user in admins):
@@ -192,28 +205,61 @@ class LabUsers:
                 cause="whoever has it is signed in without password and second factor",
                 fix=f"sudo ez-homelab users login-link {user}",
             )
+        if self._authelia:
+            raise UsageError(
+                "Authelia has no links that sign somebody in",
+                cause="homelab.yaml says `sign_on: {engine: authelia}`",
+                fix=f"ez-homelab users passwd {user}, and where the telephone is lost too: "
+                f"ez-homelab users reset-second-factor {user}",
+            )
         return await self._link("login-link", user, LOGIN_MINUTES)
 
     async def set_password(self, user: str, password: Secret) -> None:
-        """Give the person a password. Raises `UsageError` for no such person, `GateError` where the gate refuses it."""
+        """Give the person a password. Raises `UsageError` for no such person, `GateError` where the gate refuses it.
+
+        The gate ends every session of theirs, Authelia none.
+        """
+        if self._authelia:
+            self._enabled(user)
+            async with self._noted("passwd", user):
+                await self._authelia.set_password(user, password)
+            return
         await self._change("passwd", user, password=password.reveal())
 
     async def reset_second_factor(self, user: str) -> None:
         """Take the person's one-time codes, passkeys and recovery codes away. Raises as `set_password`."""
+        if self._authelia:
+            self.person(user)
+            async with self._noted("reset-second-factor", user):
+                await self._authelia.reset_second_factor(user)
+            return
         await self._change("reset-second-factor", user)
 
     async def sign_out(self, user: str) -> None:
-        """End every session of the person. Raises as `set_password`."""
+        """End every session of the person. Raises as `set_password`, and `UsageError` where Authelia keeps them."""
+        if self._authelia:
+            self.person(user)
+            raise UsageError(
+                "Authelia cannot end the sessions of one person",
+                cause="it keeps them sealed, and does not tell whose they are",
+                fix=f"ez-homelab users disable {user}: nothing opens for them until they are enabled again, whatever "
+                "sessions there are",
+            )
         await self._change("sign-out", user)
 
     async def forget(self, user: str) -> None:
-        """Remove what the gate keeps of somebody who is no longer in users.yaml: password, second factors, links.
+        """Remove what sign-on keeps of somebody who is no longer in users.yaml: password, second factors, links.
 
-        Raises `GateError`, also where the gate does not learn within a few seconds that the person is gone.
+        Raises `AutheliaError`, and `GateError`, also where the gate does not learn soon that the person is gone.
         """
+        if self._authelia:
+            # The password has gone with the apply that took the person out of its list.
+            async with self._noted("forget", user):
+                await self._authelia.reset_second_factor(user)
+            return
         await _when_it_has_looked(lambda: self._order("forget", user))
 
-    async def _invite_when_known(self, user: str) -> Link:
+    async def _invite_when_known(self, user: str) -> Way:
         return await _when_it_has_looked(lambda: self.invite(user))
 
     async def _link(self, do: str, user: str, minutes: int) -> Link:
@@ -230,33 +276,32 @@ class LabUsers:
         return await self._order(do, user, **request)
 
     async def _order(self, do: str, user: str, **request: object) -> dict[str, Any]:
+        async with self._noted(do, user):
+            return await self._ask(do, user=user, **request)
+
+    @asynccontextmanager
+    async def _noted(self, do: str, user: str) -> AsyncIterator[None]:
+        """The lab's lock, with what is about to be done written down first."""
         from ez_homelab.apply.journal import Journal
 
-        self._require_builtin(user)
         async with self.lab.locked():
             with closing(Journal(self.lab.journal_path)) as journal:
                 journal.note(who=self.lab.who, command=self.lab.command, what=f"{do} {user}")
-            return await self._ask(do, user=user, **request)
+            yield
 
     async def _ask(self, do: str, **request: object) -> dict[str, Any]:
-        self._require_builtin("NAME")
         return await ask_gate(self.lab.core, do, **request)
 
-    @property
-    def _is_builtin(self) -> bool:
-        return self.lab.lab.sign_on.engine == "builtin"
+    @cached_property
+    def _authelia(self) -> AutheliaUsers | None:
+        """The lab's Authelia; None where its sign-on is the gate."""
+        from ez_homelab.lab.authelia_users import AutheliaUsers
+
+        return AutheliaUsers(self.lab) if self.lab.lab.sign_on.engine == "authelia" else None
 
     @property
     def _portal(self) -> str:
         return f"{PORTAL}.{self.lab.lab.domain}"
-
-    def _require_builtin(self, user: str) -> None:
-        if not self._is_builtin:
-            raise UsageError(
-                "Authelia keeps passwords, second factors and sessions to itself",
-                cause="homelab.yaml says `sign_on: {engine: authelia}`",
-                fix=f"choose `Reset password?` at https://{self._portal}, then: ez-homelab users code {user}",
-            )
 
     def person(self, user: str) -> Person:
         """The person of that user name. Raises `UsageError` with a suggestion where there is none."""

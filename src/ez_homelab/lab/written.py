@@ -99,6 +99,7 @@ class WrittenLab:
         from ez_homelab.config.adopted_files import load_adopted_files, require_used
         from ez_homelab.config.overrides import load_overrides
         from ez_homelab.config.users import load_users, warnings_of
+        from ez_homelab.lab.secrets import missing as not_given
         from ez_homelab.render import Given, render
 
         services = {item.name: tuple(self.catalog.app(item.app).compose.services) for item in self.lab.instances}
@@ -110,7 +111,8 @@ class WrittenLab:
         desired = render(self.lab, self.catalog.app, given)
         require_used(adopted, _stack_paths(desired))
         missing = warnings_of(people, {route.name: route.sign_on.groups for route in desired.routes})
-        return replace(desired, warnings=(*desired.warnings, *self._other_sources(), *missing))
+        warnings = (*desired.warnings, *self._other_sources(), *missing, *not_given(self))
+        return replace(desired, warnings=warnings)
 
     @cached_property
     def store(self) -> SecretStore:

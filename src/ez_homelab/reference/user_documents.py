@@ -12,7 +12,7 @@ _ACCOUNT = {
     "totp": "whether one-time codes are set up",
     "passkeys": "how many passkeys there are",
     "recovery_left": "how many recovery codes are not used yet",
-    "sessions": "how many sessions are open",
+    "sessions": "how many sessions are open; null with Authelia, which does not tell",
     "last_seen": "when a session was last used, UTC, ISO 8601, or null",
     "invited_until": "until when a one-time link is valid, UTC, ISO 8601, or null",
 }
@@ -31,6 +31,13 @@ _LINK = {
     "url": "**the link in plain text**: whoever opens it first uses it up",
     "expires": "until when it is valid, UTC, ISO 8601",
 }
+_WAY = {
+    "user": "whom it is for",
+    "url": "**the link in plain text**: whoever opens it first uses it up; null: there is none here",
+    "expires": "until when the link is valid, UTC, ISO 8601; null: there is none here",
+    "password": "**a password in plain text** that was made for a person without an e-mail address (Authelia), or null",
+    "mailed_to": "the address to which Authelia has sent the link instead, or null",
+}
 _DONE = {"user": "the person", "done": "what was done, in words"}
 
 
@@ -42,14 +49,14 @@ def user_documents(applied: Mapping[str, str]) -> dict[str, dict[str, str]]:
         **applied,
         "proof": "the proof of what it touched; null: no container was changed",
     }
-    link = {"link": "the link by which the person chooses a password; null: no link could be made"}
+    link = {"link": "how the person comes to a password; null: something could not be applied, and there is none yet"}
     return {
         "users list": {
             "users": "everybody in users.yaml",
             **{f"users[].{key}": meaning for key, meaning in _USER.items()},
             "unknown": "why sign-on could not be asked; empty: it was",
         },
-        "users add": edit | link | {f"link.{key}": meaning for key, meaning in _LINK.items()},
+        "users add": edit | link | {f"link.{key}": meaning for key, meaning in _WAY.items()},
         "users disable": edit,
         "users enable": edit,
         "users groups": {
@@ -58,7 +65,7 @@ def user_documents(applied: Mapping[str, str]) -> dict[str, dict[str, str]]:
             **edit,
         },
         "users remove": edit,
-        "users invite": _LINK,
+        "users invite": _WAY,
         "users login-link": _LINK,
         "users passwd": _DONE,
         "users reset-second-factor": _DONE,

@@ -65,6 +65,11 @@ def _sign_on(lab: Lab, server: Server) -> tuple[str, ...]:
     return engine_of(lab).apps if server == lab.core else ()
 
 
+def _mails(lab: Lab, server: Server) -> bool:
+    """Whether the server's sign-on sends mail."""
+    return lab.sign_on.smtp is not None and server == lab.core
+
+
 def make_instances(lab: Lab, find_app: Callable[[str], App], given: Given) -> Iterator[Instance]:
     """Every app of every server, those that no lab file names first."""
     for server in lab.servers:
@@ -88,7 +93,7 @@ def _server(
         name=server.name,
         files=tuple(file for _, files in stacks for file in files),
         images=_images(own, given),
-        networks=core.networks(own, routes),
+        networks=core.networks(own, routes, mails=_mails(lab, server)),
         volumes=tuple(_volumes(own)),
         stacks=tuple(stack for stack, _ in stacks),
         certificate=core.certificate(lab),
@@ -163,7 +168,8 @@ class _StackWriter:
     def _writers(
         self, instance: Instance, files: Mapping[str, Sequence[DesiredFile]], variables: Mapping[str, str]
     ) -> Iterator[compose.ServiceWriter]:
-        extras = core.extras(instance, self._server, self._routes.values(), self._sign_on)
+        mails = _mails(self._whole.lab, self._server)
+        extras = core.extras(instance, self._server, self._routes.values(), self._sign_on, mails=mails)
         for service in instance.app.compose.services:
             route = self._routes.get(instance.name)
             image = _pinned(instance, instance.image_of(service), self._given)

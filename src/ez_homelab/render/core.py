@@ -28,6 +28,9 @@ SOCKET_PROXY, TRAEFIK = CORE_APPS
 LOOPBACK = "127.0.0.1"
 """Where the mirror answers: Docker speaks to a registry without TLS only there, and nobody else is to reach it."""
 
+MAIL_NETWORK = "sign-on-mail"
+"""By which Authelia reaches the mail server; its other networks lead nowhere."""
+
 TRAEFIK_USER = (65532, 65532)
 """Must be the `user` of traefik's compose.yaml: the certificate's key is readable to it alone."""
 
@@ -52,13 +55,18 @@ def mirror_stack(server: str) -> Stack:
     return Stack(MIRROR, server, (AppInstance(MIRROR, MIRROR),))
 
 
-def extras(instance: Instance, server: Server, routes: Iterable[Route], sign_on: Iterable[str]) -> Extras:
+def extras(
+    instance: Instance, server: Server, routes: Iterable[Route], sign_on: Iterable[str], *, mails: bool = False
+) -> Extras:
     """The extras of the core stack's apps; for any other app at most the ports that it publishes.
 
-    Traefik waits until sign-on answers: it would be closed without, but people would see errors instead of apps.
+    Traefik waits until sign-on answers: it would be closed without, but people would see errors instead of apps. Where
+    sign-on `mails`, it alone is on a network that leads out.
     """
     if instance.app.id == SOCKET_PROXY:
         return Extras(networks=(SOCKET_PROXY_NETWORK,))
+    if instance.app.id in sign_on:
+        return Extras(networks=(MAIL_NETWORK,) if mails else ())
     address = LOOPBACK if instance.app.id == MIRROR else server.address
     ports = instance.app.manifest.network.publish
     published = tuple(PublishedPort(address, port.port, port.protocol, port.container_port or 0) for port in ports)
@@ -72,7 +80,9 @@ def extras(instance: Instance, server: Server, routes: Iterable[Route], sign_on:
     )
 
 
-def networks(instances: Iterable[Instance], routes: Iterable[Route]) -> tuple[DesiredNetwork, ...]:
+def networks(
+    instances: Iterable[Instance], routes: Iterable[Route], *, mails: bool = False
+) -> tuple[DesiredNetwork, ...]:
     """Every network of a server: the three shared ones, the socket proxy's, an edge per route, the private ones.
 
     The networks of an app that may not reach the outside are internal.
@@ -84,7 +94,7 @@ def networks(instances: Iterable[Instance], routes: Iterable[Route]) -> tuple[De
         for network in (edges.get(instance.name), instance.private_network)
         if network
     ]
-    shared = [DesiredNetwork(name) for name in SHARED_NETWORKS]
+    shared = [DesiredNetwork(name) for name in (*SHARED_NETWORKS, *([MAIL_NETWORK] if mails else []))]
     return (DesiredNetwork(SOCKET_PROXY_NETWORK, internal=True), *shared, *sorted(own, key=lambda item: item.name))
 
 

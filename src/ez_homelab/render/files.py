@@ -51,12 +51,12 @@ class WholeLab:
             if oidc and secret and instance.name in by_name:
                 yield Client(by_name[instance.name], oidc.redirect_uris, oidc.scopes, secret)
 
-    @property
+    @cached_property
     def sign_on_paths(self) -> tuple[str, ...]:
         """Where that lies on the core server."""
         folder = f"{STACKS_FOLDER}/{CORE}/config"
         return tuple(
-            "/".join(part for part in (folder, app, source.rstrip("/"), name) if part)
+            _path(f"{folder}/{app}", source.rstrip("/"), name)
             for (app, source), files in self.sign_on.items()
             for name in files
         )
@@ -83,8 +83,12 @@ def _files(whole: WholeLab, instance: Instance, file: ConfigFile) -> Iterator[De
     uid, gid = map(int, file.target_user.split(":")) if file.target_user else (0, 0)
     mode = 0o600 if file.target_user else 0o644
     for name, content in _contents(whole, instance, file).items():
-        path = "/".join(part for part in (folder, file.mounted_as, name) if part)
-        yield DesiredFile(path, content, mode, uid, gid)
+        yield DesiredFile(_path(folder, file.mounted_as, name), content, mode, uid, gid)
+
+
+def _path(folder: str, mounted_as: str, name: str) -> str:
+    """Where a file lies; one that is mounted by itself has no name below what is mounted."""
+    return "/".join(part for part in (folder, mounted_as, name) if part)
 
 
 def _contents(whole: WholeLab, instance: Instance, file: ConfigFile) -> Mapping[str, bytes]:

@@ -43,16 +43,18 @@ FOLDER = "secrets"
 
 
 def needs(instances: Iterable[Instance]) -> Iterator[Need]:
-    """Every secret that has to be there before the lab can be rendered."""
+    """Every secret that has to be made before the lab can be rendered; those that people give are not among them."""
     for instance in instances:
         for secret in instance.app.manifest.secrets:
+            if secret.given:
+                continue
             yield Need(instance.name, secret.id, secret.length, secret.charset)
 
 
 def variables(instance: Instance) -> dict[str, str]:
     """The secrets that reach the app as variables, as they stand in `.env`."""
     return {
-        instance.variable(secret.env): instance.secrets[secret.id].reveal()
+        instance.variable(secret.env): _value(instance, secret.id)
         for secret in instance.app.manifest.secrets
         if secret.env
     }
@@ -73,10 +75,18 @@ def files(instance: Instance, service: str) -> list[DesiredFile]:
     uid, gid = _owner(source.user)
     folder = f"{STACKS_FOLDER}/{instance.stack}/{FOLDER}/{instance.container(service)}"
     return [
-        DesiredFile(f"{folder}/{mount.source}", instance.secrets[mount.source].reveal().encode(), 0o600, uid, gid)
+        DesiredFile(f"{folder}/{mount.source}", _value(instance, mount.source).encode(), 0o600, uid, gid)
         for mount in source.volumes
         if mount.kind == "secret"
     ]
+
+
+def _value(instance: Instance, secret_id: str) -> str:
+    """The value; empty for one that nobody has given yet."""
+    given = {secret.id for secret in instance.app.manifest.secrets if secret.given}
+    if secret_id in given and secret_id not in instance.secrets:
+        return ""
+    return instance.secrets[secret_id].reveal()
 
 
 def with_values_of_now(desired: Desired, instances: Iterable[Instance]) -> Desired:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ez_homelab.render.text import yaml_file
-from ez_homelab.sso.engine import IDENTITY_HEADERS
+from ez_homelab.sso.engine import IDENTITY_HEADERS, PORTAL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -123,12 +123,21 @@ def _security_headers() -> dict[str, object]:
 
 
 def labels(route: Route) -> dict[str, str]:
-    """The Docker labels by which a container advertises its route: enable, rule, port and network, never policy."""
+    """The Docker labels by which a container advertises its route: enable, rule, port and network, never policy.
+
+    Requests to the portal are in no access log: one-time links are addresses, and whoever reads the log of a request
+    that failed could use the link. Who signed in and who did not stands in the engine's own log.
+    """
+    router = f"traefik.http.routers.{route.name}"
     service = f"traefik.http.services.{route.name}.loadbalancer.server"
     told = {
         "traefik.enable": "true",
         "traefik.docker.network": route.edge_network,
-        f"traefik.http.routers.{route.name}.rule": route.rule,
+        f"{router}.rule": route.rule,
         f"{service}.port": str(route.target.port),
     }
-    return told | ({f"{service}.scheme": route.target.scheme} if route.target.scheme != "http" else {})
+    if route.target.scheme != "http":
+        told[f"{service}.scheme"] = route.target.scheme
+    if route.host.startswith(f"{PORTAL}."):
+        told[f"{router}.observability.accesslogs"] = "false"
+    return told

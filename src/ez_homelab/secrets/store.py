@@ -102,6 +102,14 @@ class SecretStore:
         after = replace(before, value=generate(need), previous=before.value, rotated=_now(), pending=True)
         return self._with({(instance, secret_id): after})
 
+    def given(self, instance: str, secret_id: str, value: Secret) -> SecretStore:
+        """The store with this value, which a person gave; the one before stays as `previous`."""
+        before = self._entries.get((instance, secret_id))
+        if before is None:
+            return self._with({(instance, secret_id): Entry(value, made=_now())})
+        after = replace(before, value=value, previous=before.value, rotated=_now(), pending=True)
+        return self._with({(instance, secret_id): after})
+
     def settled(self) -> SecretStore:
         """The store once every new value is in force."""
         pending = {name: entry for name, entry in self._entries.items() if entry.pending}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ez_homelab.config.rules import SIGN_ON_APPS
 from ez_homelab.route import SignOn
-from ez_homelab.sso.engine import IDENTITY_HEADERS, PORTAL
+from ez_homelab.sso.engine import PORTAL, forward_auth_to
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,9 +25,6 @@ TITLE = "EZ-Homelab"
 
 FORWARD_AUTH = "http://gate:9092/api/authz/forward-auth"
 """On the network that only the gate and Traefik share; nothing but this question is answered on that port."""
-
-MAX_ANSWER = 65536
-"""Bytes of an answer's body that Traefik takes from the gate; its answers have a line or none."""
 
 SESSION_SECONDS = {"idle": 7200, "lifetime": 86400, "remembered": 2592000}
 """How long a session lasts: unused, at most, and where somebody asked to stay signed in (two hours, a day, 30 days)."""
@@ -49,14 +46,7 @@ class BuiltIn:
 
     def forward_auth(self) -> dict[str, object]:
         """See `Engine`. `Cookie` comes back without the gate's own cookie, so that no app ever sees a session."""
-        return {
-            "forwardAuth": {
-                "address": FORWARD_AUTH,
-                "trustForwardHeader": False,
-                "maxResponseBodySize": MAX_ANSWER,
-                "authResponseHeaders": [*IDENTITY_HEADERS, "Cookie"],
-            }
-        }
+        return forward_auth_to(FORWARD_AUTH, "Cookie")
 
     def files(
         self,

@@ -22,6 +22,8 @@ PORTAL = "auth"
 IDENTITY_HEADERS = ("Remote-User", "Remote-Groups", "Remote-Email", "Remote-Name")
 """By which an engine tells an app who signed in. Nobody else may say it."""
 
+MAX_ANSWER = 65536
+"""Bytes of an answer's body that Traefik takes from an engine: theirs have none, a line, or a line of HTML."""
 
 OIDC_SECRET = "oidc_client_secret"  # noqa: S105 - a name
 """What the secret of an app is called that it shows as a client of OpenID Connect."""
@@ -38,6 +40,18 @@ class Client:
     redirect_uris: tuple[str, ...]
     scopes: tuple[str, ...]
     secret: Secret
+
+
+def forward_auth_to(address: str, *more_headers: str) -> dict[str, object]:
+    """The middleware that asks an engine at the address; `more_headers` are taken from its answer besides who it is."""
+    return {
+        "forwardAuth": {
+            "address": address,
+            "trustForwardHeader": False,
+            "maxResponseBodySize": MAX_ANSWER,
+            "authResponseHeaders": [*IDENTITY_HEADERS, *more_headers],
+        }
+    }
 
 
 class Engine(Protocol):

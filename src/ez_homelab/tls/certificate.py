@@ -54,6 +54,10 @@ class CertificateFacts:
     issuer_key_id: str
     sha256: str
 
+    def ends_soon(self, now: datetime) -> bool:
+        """Whether less than a third of its life is left: from then on an apply renews it."""
+        return (self.not_after - now) * 3 < self.not_after - self.not_before
+
 
 @dataclass(frozen=True, slots=True)
 class DamagedCertificate:
@@ -170,11 +174,11 @@ def _names_cause(facts: CertificateFacts, spec: CertificateSpec) -> str | None:
 def _time_cause(facts: CertificateFacts, now: datetime) -> str | None:
     if now < facts.not_before:
         return f"the certificate is valid only from {facts.not_before.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    life = facts.not_after - facts.not_before
     left = facts.not_after - now
     if left < timedelta(0):
         return f"the certificate expired on {facts.not_after.astimezone(UTC):%Y-%m-%d}"
-    if left * 3 < life:
+    if facts.ends_soon(now):
+        life = facts.not_after - facts.not_before
         return f"less than a third of the certificate's life is left: {left // DAY} of {round(life / DAY)} days"
     return None
 

@@ -18,11 +18,15 @@ from ez_homelab.verify.server import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from ez_homelab.hosts import Host
     from ez_homelab.observe import ObservedServer
     from ez_homelab.render.desired import Desired
+    from ez_homelab.route import Route
+    from ez_homelab.verify.portal import Portal
+    from ez_homelab.verify.sign_on import Visitors
 
 __all__ = ["Check", "Proof", "verify_lab"]
 
@@ -51,7 +55,7 @@ async def _verify_server(
     from ez_homelab.observe.look import AUTHORITY_CERTIFICATE
     from ez_homelab.sso.engine import PORTAL
     from ez_homelab.verify.dial import dialer
-    from ez_homelab.verify.visitors import visitors
+    from ez_homelab.verify.portal import Portal
 
     routes = [route for route in desired.routes if route.server == name]
     checks = [
@@ -63,7 +67,7 @@ async def _verify_server(
     if authority is None:
         return [*checks, failed("lab", "certificate authority", "there is none yet: run `ez-homelab apply`")]
     portal = f"{PORTAL}.{desired.domain}"
-    async with dialer(address, authority) as dial, visitors(host, routes) as signed_in:
+    async with dialer(address, authority) as dial, _visitors(desired, host, routes, Portal(dial, portal)) as signed_in:
         answers = await asyncio.gather(
             *(prove_route(route, dial, address, portal, signed_in) for route in routes),
             prove_undeclared_name(desired.domain, dial),
@@ -72,3 +76,16 @@ async def _verify_server(
         )
     of_routes, of_server = answers[: len(routes)], answers[len(routes) :]
     return [check for rows in (*of_routes, checks, *of_server) for check in rows]
+
+
+def _visitors(
+    desired: Desired, host: Host, routes: Sequence[Route], portal: Portal
+) -> AbstractAsyncContextManager[Visitors | str]:
+    """The people of the proof, from whichever engine the lab's core stack has."""
+    from ez_homelab.authelia_people import AUTHELIA
+    from ez_homelab.verify.guests import guests
+    from ez_homelab.verify.visitors import visitors
+
+    if any(service.app == AUTHELIA for server in desired.servers.values() for service in server.services):
+        return guests(host, routes, portal)
+    return visitors(host, routes)

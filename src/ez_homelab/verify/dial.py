@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ssl
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from http.cookies import SimpleCookie
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -36,6 +38,18 @@ class Answer:
         return f"{self.status} -> {self.location}" if self.location else str(self.status)
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back to a document that was sent: the status, the body, the cookies that are to be kept.
+
+    `status` is 0 where nothing came back, and `text` says why.
+    """
+
+    status: int
+    text: str
+    cookies: Mapping[str, str] = field(default_factory=dict)
+
+
 class Dialer:
     """Asks one server for any name."""
 
@@ -62,13 +76,34 @@ class Dialer:
             return Answer(0, problem=_reason(error))
         return Answer(response.status_code, response.headers.get("Location", ""))
 
+    async def post(self, url: str, document: object, *, headers: Mapping[str, str] = NO_HEADERS) -> Reply:
+        """The answer to a POST of the document as JSON. No cookie is kept: who calls sends them as a header."""
+        wanted = httpx.URL(url)
+        request = self._client.build_request(
+            "POST",
+            wanted.copy_with(host=self._address, port=self._ports[wanted.scheme]),
+            headers={"Host": wanted.netloc.decode(), "Accept": "application/json", **headers},
+            extensions={"sni_hostname": wanted.host},
+            json=document,
+        )
+        try:
+            response = await self._client.send(request)
+        except httpx.HTTPError as error:
+            return Reply(0, _reason(error))
+        set_cookies = SimpleCookie("\r\n".join(response.headers.get_list("Set-Cookie")))
+        return Reply(response.status_code, response.text, {name: one.value for name, one in set_cookies.items()})
+
 
 @asynccontextmanager
 async def dialer(address: str, authority_pem: bytes, ports: Mapping[str, int] = ENTRYPOINTS) -> AsyncIterator[Dialer]:
     """A dialer for the server at `address` that trusts this authority and no other; `ports` by scheme."""
     trust = ssl.create_default_context(cadata=authority_pem.decode())
     # The proxy settings of whoever runs this must not come between us and the server.
-    async with httpx.AsyncClient(verify=trust, timeout=TIMEOUT, trust_env=False, follow_redirects=False) as client:
+    # Nor may an answer's cookie come along with the next request: each row says itself who asks.
+    no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
+    async with httpx.AsyncClient(
+        verify=trust, timeout=TIMEOUT, trust_env=False, follow_redirects=False, cookies=no_cookies
+    ) as client:
         yield Dialer(client, address, ports)
 
 

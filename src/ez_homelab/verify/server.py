@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +23,13 @@ if TYPE_CHECKING:
 
 UNDECLARED = "nobody-declared-this"
 
-ASK_ROUTERS = Command(
-    ("docker", "exec", "traefik", "wget", "-q", "-O", "-", "http://127.0.0.1:8080/api/http/routers?per_page=10000"),
-    changes=False,
-    timeout=30,
-)
+
+def _ask_traefik(kind: str) -> Command:
+    address = f"http://127.0.0.1:8080/api/{kind}/routers?per_page=10000"
+    return Command(("docker", "exec", TRAEFIK, "wget", "-q", "-O", "-", address), changes=False, timeout=30)
+
+
+ASK_ROUTERS, ASK_TCP_ROUTERS = _ask_traefik("http"), _ask_traefik("tcp")
 
 ASK_LISTENERS = Command(("ss", "-H", "-l", "-t", "-n", "-p"), changes=False, timeout=30)
 
@@ -95,10 +98,12 @@ def judge_listeners(output: str) -> Check:
 
 async def prove_routers(host: Host, routes: Iterable[Route]) -> list[Check]:
     """That every router Traefik knows is a Route, and every Route a router; hand-made ones are named."""
-    completed = await host.run(ASK_ROUTERS)
-    if not completed.ok:
-        return [failed("lab", "no unknown router", f"Traefik's API did not answer: {completed.last_line}")]
-    return list(judge_routers(json.loads(completed.stdout), routes))
+    completed = await asyncio.gather(host.run(ASK_ROUTERS), host.run(ASK_TCP_ROUTERS))
+    for one in completed:
+        if not one.ok:
+            return [failed("lab", "no unknown router", f"Traefik's API did not answer: {one.last_line}")]
+    http, tcp = (json.loads(one.stdout) for one in completed)
+    return [*judge_routers(http, routes), *note_tcp_routers(tcp)]
 
 
 def judge_routers(routers: list[dict[str, Any]], routes: Iterable[Route]) -> Iterator[Check]:
@@ -115,6 +120,13 @@ def judge_routers(routers: list[dict[str, Any]], routes: Iterable[Route]) -> Ite
         # What a person made is theirs: it is told, also that it does not work, and fails no proof.
         status = f" and is {known[name].get('status')}" if _broken(known[name]) else ""
         yield Check("lab", "no unknown router", "note", f"{name} is hand-made: {_rule(known[name])}{status}")
+
+
+def note_tcp_routers(routers: list[dict[str, Any]]) -> Iterator[Check]:
+    """The rows for what Traefik's `/api/tcp/routers` lists: no middleware of HTTP stands before these."""
+    for router in routers:
+        evidence = f"{router['name']} is hand-made and for TCP, so sign-on is not asked: {_rule(router)}"
+        yield Check("lab", "no unknown router", "note", evidence)
 
 
 def _broken(router: dict[str, Any]) -> bool:

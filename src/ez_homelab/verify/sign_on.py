@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from ez_homelab.verify.proof import Check, failed, judged
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterator, Mapping
+    from collections.abc import Awaitable, Iterable, Iterator, Mapping
 
     from ez_homelab.route import Route
     from ez_homelab.verify.dial import Answer, Dialer
@@ -32,6 +32,12 @@ class Visitors:
     full: str
     half: str
     stranger: str
+
+
+def groups_and_factors(routes: Iterable[Route]) -> tuple[tuple[tuple[str, ...], int], ...]:
+    """The groups of each of the three and how many factors they show, in the order of the fields of `Visitors`."""
+    every = tuple(sorted({group for route in routes for group in route.sign_on.groups}))
+    return (every, 2), (every, 1), ((), 2)
 
 
 async def prove_sign_on(route: Route, dialer: Dialer, portal: str, visitors: Visitors | str) -> list[Check]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ez_homelab.errors import EzError
 from ez_homelab.gate_admin import ask_gate
-from ez_homelab.verify.sign_on import Visitors
+from ez_homelab.verify.sign_on import Visitors, groups_and_factors
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -24,11 +24,12 @@ MINUTES = 5
 @asynccontextmanager
 async def visitors(host: Host, routes: Iterable[Route]) -> AsyncIterator[Visitors | str]:
     """The cookies of the proof's people; text that says why where there can be none."""
-    groups = sorted({group for route in routes for group in route.sign_on.groups})
-    wanted: tuple[tuple[list[str], int], ...] = ((groups, 2), (groups, 1), ([], 2))
     try:
         made = await asyncio.gather(
-            *(ask_gate(host, "identity", groups=of, factors=factors, minutes=MINUTES) for of, factors in wanted)
+            *(
+                ask_gate(host, "identity", groups=groups, factors=factors, minutes=MINUTES)
+                for groups, factors in groups_and_factors(routes)
+            )
         )
     except EzError as error:
         yield str(error)

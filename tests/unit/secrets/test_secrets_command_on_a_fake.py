@@ -47,6 +47,7 @@ class FakeLab:
     done: list[str] = field(default_factory=list)
     held: list[bool] = field(default_factory=list)
     desired: Any = None
+    given: Secret | None = None
 
     def secrets_table(self) -> tuple[SecretRow, ...]:
         if self.error:
@@ -65,6 +66,11 @@ class FakeLab:
 
     def rotating(self, instance: str, secret_id: str | None) -> FakeLab:
         self.done.append(f"rotating {instance} {secret_id}")
+        return self
+
+    def giving(self, instance: str, secret_id: str, value: Secret) -> FakeLab:
+        self.done.append(f"giving {instance} {secret_id}")
+        self.given = value
         return self
 
     async def plan(self, *, start_held: bool = False) -> Plan:  # noqa: ARG002
@@ -169,6 +175,40 @@ def test_rotate_with_nobody_to_ask_changes_nothing(lab: FakeLab) -> None:
     for words in ((), ("--json",)):
         assert ez("rotate", "wiki", *words, answer="y\n").exit_code == 2
     assert lab.done == ["rotating wiki None"]
+
+
+@pytest.mark.parametrize("name", [("authelia/smtp_password",), ("authelia", "smtp_password")])
+def test_set_takes_the_value_from_standard_input_and_tells_nobody(lab: FakeLab, name: tuple[str, ...]) -> None:
+    result = ez("set", *name, "--stdin", "--yes", answer="mail-Password-1\nmore\n")
+    assert result.exit_code == 0, result.output
+    assert lab.done == ["giving authelia smtp_password", "applied 1"]
+    assert lab.given is not None
+    assert lab.given.reveal() == "mail-Password-1"
+    assert "mail-Password-1" not in result.output
+    assert "mail-Password-1" not in redaction.clean("it is mail-Password-1")
+
+
+@pytest.mark.parametrize(
+    ("words", "typed", "refusal"),
+    [
+        (("authelia",), "x\n", "which secret is meant?"),
+        (("authelia/smtp_password", "smtp_password"), "x\n", "which secret is meant?"),
+        (("authelia/",), "x\n", "which secret is meant?"),
+        (("authelia/smtp_password",), "\n", "the value is empty"),
+    ],
+)
+def test_set_without_a_secret_or_a_value_changes_nothing(
+    lab: FakeLab, words: tuple[str, ...], typed: str, refusal: str
+) -> None:
+    result = ez("set", *words, "--stdin", "--yes", answer=typed)
+    assert (result.exit_code, refusal in result.stderr) == (2, True)
+    assert lab.done == []
+
+
+def test_set_with_nobody_to_ask_for_the_value_changes_nothing(lab: FakeLab) -> None:
+    result = ez("set", "authelia/smtp_password", "--yes")
+    assert (result.exit_code, "say --stdin" in result.stderr) == (2, True)
+    assert lab.done == []
 
 
 def test_rotate_ends_as_apply_does(lab: FakeLab) -> None:

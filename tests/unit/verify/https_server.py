@@ -25,11 +25,13 @@ Answered = int | tuple[int, str]
 class Site:
     """What the two servers answer, by name and path; a value is a status, or a status and where it leads.
 
-    `guard` is asked first, with the name, the path and the headers; None leaves it to `answers`.
+    `guard` is asked first, with the name, the path and the headers; None leaves it to `answers`. `posted`
+    answers whatever is posted.
     """
 
     answers: dict[tuple[str, str], Answered] = field(default_factory=dict)
     guard: Callable[[str, str, Message], Answered | None] | None = None
+    posted: Callable[[BaseHTTPRequestHandler], None] | None = None
     redirect: bool = True
     asked: list[tuple[str, str]] = field(default_factory=list)
     ports: dict[str, int] = field(default_factory=dict)
@@ -73,6 +75,10 @@ def _server(site: Site, *, secure: bool) -> ThreadingHTTPServer:
                 self.send_header("Location", location)
             self.send_header("Content-Length", "0")
             self.end_headers()
+
+        def do_POST(self) -> None:
+            assert site.posted is not None
+            site.posted(self)
 
         def log_message(self, *_arguments: object) -> None:
             pass

@@ -18,6 +18,7 @@ from ez_homelab.verify import Proof, verify_lab
 from ez_homelab.verify.proof import failed, passed
 from ez_homelab.verify.server import (
     ASK_ROUTERS,
+    ASK_TCP_ROUTERS,
     judge_listeners,
     judge_routers,
     prove_certificate,
@@ -85,12 +86,23 @@ def test_routers(case: str) -> None:
 async def test_routers_as_traefik_tells_them() -> None:
     host = FakeHost("core")
     host.answer(ASK_ROUTERS.argv, stdout=json.dumps(WHOLE))
+    host.answer(ASK_TCP_ROUTERS.argv, stdout="[]")
     assert [check.state for check in await prove_routers(host, ROUTES)] == ["passed"]
+
+
+async def test_a_router_for_tcp_is_named_because_it_is_not_behind_sign_on() -> None:
+    host = FakeHost("core")
+    host.answer(ASK_ROUTERS.argv, stdout=json.dumps(WHOLE))
+    host.answer(ASK_TCP_ROUTERS.argv, stdout=json.dumps([router("byhand", "HostSNI(`*`)")]))
+    _, note = await prove_routers(host, ROUTES)
+    assert note.state == "note"
+    assert note.evidence == "byhand@docker is hand-made and for TCP, so sign-on is not asked: HostSNI(`*`)"
 
 
 async def test_a_traefik_that_does_not_answer_proves_nothing() -> None:
     host = FakeHost("core")
-    host.answer(ASK_ROUTERS.argv, status=1, stderr="Error: No such container: traefik\n")
+    for ask in (ASK_ROUTERS, ASK_TCP_ROUTERS):
+        host.answer(ask.argv, status=1, stderr="Error: No such container: traefik\n")
     (check,) = await prove_routers(host, ROUTES)
     assert (check.state, check.evidence) == (
         "failed",

@@ -14,6 +14,7 @@ from ez_homelab.cli.face import json_option, lab_option, open_lab, print_json, r
 from ez_homelab.errors import EXIT_UNREACHABLE, EzError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from ez_homelab.lab import Homelab
@@ -24,12 +25,13 @@ if TYPE_CHECKING:
 
 @click.group("secrets")
 def secrets_command() -> None:
-    """The values that the lab generated for its apps: which there are, one of them, a new one in its place.
+    """The values that the lab made for its apps, or was given: which there are, one of them, a new one in its place.
 
     \b
     ez-homelab secrets list
     ez-homelab secrets show APP ID
     ez-homelab secrets rotate APP
+    ez-homelab secrets set APP/ID
     """
 
 
@@ -93,6 +95,40 @@ def secrets_show_command(app: str, secret: str, lab_folder: Path | None, as_json
     click.echo(text, file=original_stdout())
 
 
+@secrets_command.command("set")
+@click.argument("app", metavar="APP[/ID]", shell_complete=complete_lab)
+@click.argument("secret", metavar="[ID]", required=False, shell_complete=complete_secret)
+@lab_option
+@json_option
+@yes_option
+@click.option("--stdin", "from_stdin", is_flag=True, help="Read it from standard input: one line.")
+@told
+def secrets_set_command(
+    app: str, secret: str | None, lab_folder: Path | None, as_json: bool, yes: bool, from_stdin: bool
+) -> None:
+    """Give a secret that nobody but you knows, such as a mail server's password: show the plan, ask, apply.
+
+    The value is asked for twice, or read from standard input; it never stands in a command line.
+    """
+    from ez_homelab.cli.asked import ask_secret
+
+    require_yes(yes=yes, as_json=as_json)
+    lab = open_lab(lab_folder, progress=not as_json)
+    instance, secret_id = _one(app, secret)
+    value = ask_secret("Value", from_stdin=from_stdin)
+    plan, proof = run(_apply(lab, lambda held: held.giving(instance, secret_id, value), yes=yes, quiet=as_json))
+    _tell(instance, secret_id, plan, proof, as_json=as_json)
+
+
+def _one(app: str, secret: str | None) -> tuple[str, str]:
+    instance, slash, behind = app.partition("/")
+    if bool(slash) == bool(secret) or not (secret or behind):
+        from ez_homelab.errors import UsageError
+
+        raise UsageError("which secret is meant?", fix="name one: ez-homelab secrets set APP/ID")
+    return instance, secret or behind
+
+
 @secrets_command.command("rotate")
 @click.argument("app", shell_complete=complete_lab)
 @click.argument("secret", metavar="[ID]", required=False, shell_complete=complete_secret)
@@ -104,7 +140,11 @@ def secrets_rotate_command(app: str, secret: str | None, lab_folder: Path | None
     """Put a new value in the place of one of an app's secrets, or of all: show the plan, ask, apply."""
     require_yes(yes=yes, as_json=as_json)
     lab = open_lab(lab_folder, progress=not as_json)
-    plan, proof = run(_apply(lab, app, secret, yes=yes, quiet=as_json))
+    plan, proof = run(_apply(lab, lambda held: held.rotating(app, secret), yes=yes, quiet=as_json))
+    _tell(app, secret, plan, proof, as_json=as_json)
+
+
+def _tell(app: str, secret: str | None, plan: Plan | None, proof: Proof | None, *, as_json: bool) -> None:
     if as_json:
         applied = plan.to_dict() if plan is not None else None
         print_json({"app": app, "id": secret, "applied": applied, "proof": proof.to_dict() if proof else None})
@@ -113,10 +153,10 @@ def secrets_rotate_command(app: str, secret: str | None, lab_folder: Path | None
 
 
 async def _apply(
-    lab: Homelab, app: str, secret: str | None, *, yes: bool, quiet: bool
+    lab: Homelab, change: Callable[[Homelab], Homelab], *, yes: bool, quiet: bool
 ) -> tuple[Plan | None, Proof | None]:
     from ez_homelab.cli.commands.apply import plan_and_apply, prove
 
     async with lab.changing(unasked=yes) as held:
-        plan = await plan_and_apply(held.rotating(app, secret), yes=yes, quiet=quiet)
+        plan = await plan_and_apply(change(held), yes=yes, quiet=quiet)
     return plan, await prove(lab, plan, quiet=quiet) if plan else None

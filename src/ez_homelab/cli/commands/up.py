@@ -154,16 +154,14 @@ def _admins(lab: Homelab, users: Edit | None) -> tuple[str, ...]:
 
 async def _show_first_link(lab: Homelab) -> None:
     """The way in for the first admin, as long as no admin has a password."""
-    from ez_homelab.cli.commands.users import show_link
+    from ez_homelab.cli.commands.users import show_way
 
-    if lab.lab.sign_on.engine != "builtin":
-        return
     try:
-        link = await lab.users.first_admin_link()
+        way = await lab.users.first_admin_way()
     except EzError as error:
         later = f"ez-homelab users invite {' or '.join(_admins(lab, None)) or 'NAME'}"
         click.echo(f"No link for the first admin: {error.what}. Later: {later}", err=True)
         return
-    if link:
+    if way:
         click.echo()
-        show_link(link, f"To sign in as {link.user}, open this link and choose a password:")
+        show_way(way, f"To sign in as {way.user}, open this link and choose a password:")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from ez_homelab.lab.accounts import Link, UserRow
-    from ez_homelab.secrets.value import Secret
+    from ez_homelab.lab.accounts import Link, UserRow, Way
 
 INVITE_HOURS = 72
 
@@ -68,9 +66,11 @@ def _cells(row: UserRow) -> tuple[str, ...]:
         return (row.user, row.person.name, row.state, "?", "?", "?", "?", groups)
     passkeys = f"{account.passkeys} passkey{'s' if account.passkeys > 1 else ''}" if account.passkeys else ""
     factors = " and ".join(filter(None, ("codes" if account.totp else "", passkeys)))
+    sessions = "?" if account.sessions is None else f"{account.sessions}"
     seen = account.last_seen[:16].replace("T", " ") if account.last_seen else "never"
+    seen = "?" if account.sessions is None else seen
     password = "yes" if account.password else "no"
-    return (row.user, row.person.name, row.state, password, factors or "none", f"{account.sessions}", seen, groups)
+    return (row.user, row.person.name, row.state, password, factors or "none", sessions, seen, groups)
 
 
 @users_command.command("invite")
@@ -78,16 +78,20 @@ def _cells(row: UserRow) -> tuple[str, ...]:
 @lab_option
 @json_option
 @click.option(
-    "--hours", type=click.IntRange(1, 24 * 30), default=INVITE_HOURS, show_default=True, help="How long it is valid."
+    "--hours", type=click.IntRange(1, 24 * 30), help=f"How long a link of the gate is valid. Default: {INVITE_HOURS}."
 )
 @told
-def users_invite_command(user: str, lab_folder: Path | None, as_json: bool, hours: int) -> None:
-    """Print a new one-time link by which a person chooses a password. Earlier ones no longer work."""
-    link = run(open_lab(lab_folder).users.invite(user, hours=hours))
+def users_invite_command(user: str, lab_folder: Path | None, as_json: bool, hours: int | None) -> None:
+    """Print a new one-time link by which a person chooses a password. Earlier ones no longer work.
+
+    With Authelia the link is valid for five minutes, or goes by mail; a person without an e-mail address is given a
+    password.
+    """
+    way = run(open_lab(lab_folder).users.invite(user, hours=hours))
     if as_json:
-        print_revealed(link_document(link))
+        print_revealed(way_document(way))
     else:
-        show_link(link, "Hand this link on; whoever opens it first chooses the password:")
+        show_way(way, INVITED)
 
 
 @users_command.command("login-link")
@@ -115,11 +119,17 @@ def users_login_link_command(user: str, lab_folder: Path | None, as_json: bool) 
 @click.option("--stdin", "from_stdin", is_flag=True, help="Read it from standard input: one line.")
 @told
 def users_passwd_command(user: str, lab_folder: Path | None, as_json: bool, from_stdin: bool) -> None:
-    """Give a person a new password: asked for twice, or read from standard input. Every session of theirs ends."""
+    """Give a person a new password: asked for twice, or read from standard input.
+
+    The gate ends every session of theirs, Authelia none.
+    """
+    from ez_homelab.cli.asked import ask_secret
+
     lab = open_lab(lab_folder)
     lab.users.person(user)
-    run(lab.users.set_password(user, _read_password(from_stdin=from_stdin)))
-    _tell(user, f"{user} has a new password.", as_json=as_json)
+    run(lab.users.set_password(user, ask_secret("New password", from_stdin=from_stdin)))
+    stay = "" if lab.lab.sign_on.engine == "builtin" else " Authelia leaves sessions of theirs open."
+    _tell(user, f"{user} has a new password.{stay}", as_json=as_json)
 
 
 @users_command.command("reset-second-factor")
@@ -145,7 +155,7 @@ def users_reset_second_factor_command(user: str, lab_folder: Path | None, as_jso
 @yes_option
 @told
 def users_sign_out_command(user: str, lab_folder: Path | None, as_json: bool, yes: bool) -> None:
-    """End every session of a person."""
+    """End every session of a person. Authelia cannot."""
     require_yes(yes=yes, as_json=as_json)
     lab = open_lab(lab_folder)
     lab.users.person(user)
@@ -170,6 +180,38 @@ def users_code_command(user: str, lab_folder: Path | None, as_json: bool) -> Non
     _reveal(message.code or message.link)
 
 
+INVITED = "Hand this link on; whoever opens it first chooses the password:"
+
+
+def way_document(way: Way) -> dict[str, object]:
+    """How somebody comes to a password as `--json` prints it, in plain text: a link, a password or neither."""
+    from ez_homelab.lab.accounts import FirstPassword, Link
+
+    nothing: dict[str, object] = {"user": way.user, "url": None, "expires": None, "password": None, "mailed_to": None}
+    if isinstance(way, Link):
+        return nothing | link_document(way)
+    if isinstance(way, FirstPassword):
+        return nothing | {"password": way.password.reveal()}
+    return nothing | {"mailed_to": way.email}
+
+
+def show_way(way: Way, about_link: str) -> None:
+    """Say how somebody comes to a password; what is secret of it goes to standard output, past the redaction."""
+    from ez_homelab.lab.accounts import FirstPassword, Link
+
+    if isinstance(way, Link):
+        show_link(way, about_link)
+    elif isinstance(way, FirstPassword):
+        click.echo(
+            f"The password of {way.user} (Authelia sends a link only where users.yaml has an e-mail address, and lets "
+            "nobody without one set up a second factor):",
+            err=True,
+        )
+        _reveal(way.password.reveal())
+    else:
+        click.echo(f"Authelia has sent {way.email} a link. It is valid for five minutes.", err=True)
+
+
 def link_document(link: Link) -> dict[str, object]:
     """The link as `--json` prints it, in plain text."""
     return {"user": link.user, "url": link.url.reveal(), "expires": link.expires}
@@ -190,28 +232,6 @@ def _reveal(text: str) -> None:
     from ez_homelab.redaction import original_stdout
 
     click.echo(text, file=original_stdout())
-
-
-def _read_password(*, from_stdin: bool) -> Secret:
-    from ez_homelab.errors import UsageError
-    from ez_homelab.redaction import know
-    from ez_homelab.secrets.value import Secret
-
-    if from_stdin:
-        value = sys.stdin.readline().removesuffix("\n")
-    elif not is_terminal():
-        raise UsageError("there is nobody to ask for the password", fix="say --stdin, or run it in a terminal")
-    else:
-        value = click.prompt("New password", hide_input=True, confirmation_prompt="Once more", err=True)
-    if not value:
-        raise UsageError("the password is empty", fix="write it as one line")
-    know([value])
-    return Secret(value)
-
-
-def is_terminal() -> bool:
-    """Whether a person can be asked."""
-    return sys.stdin.isatty()
 
 
 def _agreed(question: str, *, yes: bool) -> bool:

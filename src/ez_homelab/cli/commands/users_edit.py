@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ez_homelab.config.files import Edit
     from ez_homelab.config.people import Person
     from ez_homelab.lab import Homelab
-    from ez_homelab.lab.accounts import Link
+    from ez_homelab.lab.accounts import Way
     from ez_homelab.plan import Plan
 
     Change = Callable[[Homelab], tuple[Edit, Homelab]]
@@ -192,16 +192,16 @@ class _Asked:
 
 def _change(change: Change, asked: _Asked, *, takes: str = "", invites: str = "", forgets: str = "") -> None:
     """Carry it out; `takes` says what somebody loses by it, `invites` is who gets a link, `forgets` who is gone."""
-    document, link = run(_carry_out(change, asked, takes, invites, forgets))
+    document, way = run(_carry_out(change, asked, takes, invites, forgets))
     if document is None:
         click.echo("Nothing was changed.", err=True)
         return
     if invites:
-        from ez_homelab.cli.commands.users import link_document, show_link
+        from ez_homelab.cli.commands.users import INVITED, show_way, way_document
 
-        document |= {"link": link_document(link) if link else None}
-        if link and not asked.quiet:
-            show_link(link, "Hand this link on; whoever opens it first chooses the password:")
+        document |= {"link": way_document(way) if way else None}
+        if way and not asked.quiet:
+            show_way(way, INVITED)
     if asked.quiet:
         from ez_homelab.cli.commands.users import print_revealed
 
@@ -212,8 +212,8 @@ def _change(change: Change, asked: _Asked, *, takes: str = "", invites: str = ""
 
 async def _carry_out(
     change: Change, asked: _Asked, takes: str, invites: str, forgets: str
-) -> tuple[dict[str, Any] | None, Link | None]:
-    """The document of `--json`, None where the person said no; and the link for somebody new."""
+) -> tuple[dict[str, Any] | None, Way | None]:
+    """The document of `--json`, None where the person said no; and the way in for somebody new."""
     from ez_homelab.cli.commands.apply import carry_out, prove
 
     async with asked.lab.changing(unasked=asked.yes) as held:
@@ -224,23 +224,23 @@ async def _carry_out(
         edit.write()
         if plan:
             plan = await carry_out(after, plan, yes=asked.yes, quiet=asked.quiet)
-        link = await _invite(after, invites) if invites and not plan.unknown else None
+        way = await _invite(after, invites) if invites and not plan.unknown else None
         if forgets and not plan.unknown:
             await _forget(after, forgets)
     # Who may sign in is no address: there is something to prove only where containers changed by the way.
     touched = any(action.kind == "service" for action in plan.actions)
     proof = await prove(after, plan, quiet=asked.quiet) if touched else None
     told = {"file": str(edit.path), "diff": edit.diff(), "applied": plan.to_dict()}
-    return told | {"proof": proof.to_dict() if proof else None}, link
+    return told | {"proof": proof.to_dict() if proof else None}, way
 
 
-async def _invite(lab: Homelab, user: str) -> Link | None:
-    if lab.lab.sign_on.engine != "builtin":
-        return None
+async def _invite(lab: Homelab, user: str) -> Way:
+    from ez_homelab.authelia_people import AutheliaError
+
     try:
         return await lab.users.invite_new(user)
-    except GateError as error:
-        raise GateError(
+    except (GateError, AutheliaError) as error:
+        raise type(error)(
             f"{user} is added, and could not be invited: {error.what}",
             evidence=error.evidence,
             cause=error.cause,
@@ -249,11 +249,11 @@ async def _invite(lab: Homelab, user: str) -> Link | None:
 
 
 async def _forget(lab: Homelab, user: str) -> None:
-    if lab.lab.sign_on.engine != "builtin":
-        return
+    from ez_homelab.authelia_people import AutheliaError
+
     try:
         await lab.users.forget(user)
-    except GateError as error:
+    except (GateError, AutheliaError) as error:
         # Whoever is added under that name later is given a new password first, so nothing is open by it.
         click.echo(f"{user} is removed; password and second factors could not be: {error.what}", err=True)
 

@@ -55,7 +55,7 @@ def _by_time(facts: CertificateFacts, now: datetime) -> Finding | None:
     left = facts.not_after - now
     if left.total_seconds() < 0:
         return _expired(facts)
-    return _soon(facts, left.days) if left * 3 < facts.not_after - facts.not_before else None
+    return _soon(facts, left.days) if facts.ends_soon(now) else None
 
 
 def _damaged(subject: Subject, facts: DamagedCertificate) -> Finding:

@@ -85,7 +85,11 @@ def _unwatched(answers: Mapping[str, Completed]) -> Finding:
         "clock-unwatched",
         "note",
         "nothing on this server says whether its clock is right",
-        evidence=f"timedatectl: {answers['systemd'].last_line}; chronyc: {answers['chrony'].last_line}",
+        evidence=f"{_said('timedatectl', answers['systemd'])}; {_said('chronyc', answers['chrony'])}",
         cause="neither systemd-timesyncd nor chrony runs here",
         fix="install one, such as: apt install chrony; nothing to do in a container, whose clock is its host's",
     )
+
+
+def _said(program: str, answer: Completed) -> str:
+    return answer.last_line if answer.last_line.startswith(f"{program}:") else f"{program}: {answer.last_line}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ez_homelab.doctor.checks.sign_on import is_not_there
 from ez_homelab.doctor.finding import CouldNotLook, Finding, Subject
+from ez_homelab.gate_admin import ASK_GATE
 from ez_homelab.prerequisites.survey import looking
 
 if TYPE_CHECKING:
@@ -26,8 +27,7 @@ class SecondFactor:
         """The gate's own list, by the way that is root's on core alone."""
         if subject.engine != "builtin" or not subject.admins:
             return {}
-        ask = looking("docker", "exec", "-i", subject.sign_on, "python3", "-m", "gate.admin")
-        return {"state": replace(ask, stdin=b'{"do": "state"}\n')}
+        return {"state": replace(looking(*ASK_GATE), stdin=b'{"do": "state"}\n')}
 
     def findings(self, subject: Subject, answers: Mapping[str, Completed]) -> tuple[Finding, ...]:
         """`no-admin`, `no-admin-password`, `admin-without-second-factor`."""

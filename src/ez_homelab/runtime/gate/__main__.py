@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
 import signal
 import sys
 from contextlib import AsyncExitStack
@@ -24,6 +25,9 @@ from .wire import Wire
 log = logging.getLogger("gate")
 
 LOOK_EVERY = 1.0
+MOST_FILES = 8_192
+"""Docker may give a container 1024 (its own default since version 29). Connections of the portal and of forward-auth
+come out of the same number, and without one left no app can be opened."""
 CLOSING = 3.0
 """Seconds that a request of the portal may still take at the end."""
 
@@ -65,9 +69,15 @@ async def _look_until(stop: asyncio.Event, accounts: Accounts) -> None:
             continue
 
 
+def _take_files() -> None:
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, MOST_FILES), most))
+
+
 def main() -> int:
     """Exit 0 after SIGTERM, 1 where the gate could not start; the log says why."""
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    _take_files()
     try:
         uvloop.run(run(Options.from_environment()))
     except (SettingsError, StoreError, OSError) as fault:

@@ -23,8 +23,9 @@ class Factors:
         self.totp = Totp(store, seal, clock)
         self.recovery = RecoveryCodes(store, seal)
         self.passkeys = Passkeys(store, clock)
-        rows = store.rows("SELECT user FROM credentials WHERE totp IS NOT NULL UNION SELECT user FROM passkeys")
-        self._having = {user for (user,) in rows}
+        self._having: set[str] = set()
+        self._remember()
+        store.taken_back.append(self._remember)
 
     def any(self, user: str) -> bool:
         """Whether the person has a second factor. Recovery codes alone are none."""
@@ -50,3 +51,7 @@ class Factors:
             self.totp.remove(user)
             self.passkeys.remove_all(user)
             self.settle(user)
+
+    def _remember(self) -> None:
+        rows = self._store.rows("SELECT user FROM credentials WHERE totp IS NOT NULL UNION SELECT user FROM passkeys")
+        self._having = {user for (user,) in rows}

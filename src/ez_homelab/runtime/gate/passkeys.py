@@ -74,6 +74,12 @@ class Passkeys:
             self._store.change(statement, sign_count, self._clock(), credential_id)
         return passkey
 
+    def rename(self, user: str, passkey_id: str, name: str) -> bool:
+        """Whether the person has it."""
+        statement = "UPDATE passkeys SET name = ? WHERE user = ? AND id = ?"
+        with self._store.transaction(durable=True):
+            return self._store.change(statement, name[:LONGEST_NAME], user, passkey_id) == 1
+
     def remove(self, user: str, passkey_id: str) -> bool:
         """Whether the person had it."""
         with self._store.transaction(durable=True):

@@ -186,7 +186,7 @@ def _stamp(path: Path) -> tuple[int, int, int]:
 def _read(path: Path, reader: Callable[[str], Kind]) -> Kind:
     try:
         return reader(path.read_text("utf-8"))
-    except (OSError, ValueError) as fault:
+    except (OSError, ValueError, RecursionError) as fault:
         raise SettingsError(f"{path} cannot be read: {fault}") from fault
     except SettingsError as fault:
         raise SettingsError(f"{path}: {fault}") from fault
@@ -255,7 +255,7 @@ def _asks(entry: Mapping[str, Any], place: str, host: str) -> RoutePolicy:
         policy=policy,
         groups=frozenset(_groups(entry, place)),
         lan_only=access == "lan",
-        bypass=tuple(_bypass(path, place) for path in entry.get("bypass", [])),
+        bypass=tuple(_bypass(path, place) for path in _list({"bypass": [], **entry}, "bypass")),
     )
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 MIGRATIONS = (
@@ -54,6 +54,8 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         """Open or make it. Raises `StoreError`."""
+        self.taken_back: list[Callable[[], None]] = []
+        """Called after changes that were not kept, for whoever has in memory what the tables say."""
         before = os.umask(0o077)
         try:
             self._connection = sqlite3.connect(path, isolation_level=None, timeout=5)
@@ -83,10 +85,15 @@ class Store:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._connection.execute("COMMIT")
         except BaseException:
-            self._connection.execute("ROLLBACK")
+            # A COMMIT that fails may leave the transaction open, which all later ones would then join; on a full disk
+            # SQLite may have rolled back by itself.
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            for remember in self.taken_back:
+                remember()
             raise
-        self._connection.execute("COMMIT")
 
     def change(self, statement: str, *values: object) -> int:
         """Run one statement; how many rows it touched."""

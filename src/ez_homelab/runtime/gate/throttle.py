@@ -141,8 +141,11 @@ class Throttle:
         )
         self._counted += 1
         if self._counted % TRIM_EVERY == 0:
+            # One row for each person, which a flood of made-up names must not wash away.
             self._store.change(
-                "DELETE FROM tries WHERE name NOT IN (SELECT name FROM tries ORDER BY last DESC LIMIT ?)", KEPT
+                "DELETE FROM tries WHERE name NOT GLOB 'strangers|*' AND name NOT IN "
+                "(SELECT name FROM tries ORDER BY last DESC LIMIT ?)",
+                KEPT,
             )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ez_homelab.config.rules import SIGN_ON_APPS
 from ez_homelab.sso.authelia.configuration import configuration
 from ez_homelab.sso.authelia.people import FILE, merge_users
-from ez_homelab.sso.engine import IDENTITY_HEADERS
+from ez_homelab.sso.engine import forward_auth_to
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from ez_homelab.sso.engine import Client, Files, Source
 
 FORWARD_AUTH = "http://authelia:9091/api/authz/forward-auth"
-
-MAX_ANSWER = 65536
-"""Bytes of an answer's body that Traefik takes from it; its redirects have a line of HTML."""
 
 _CONFIGURATION = ("authelia", "config/")
 _FIRST_PEOPLE = ("authelia", "people/")
@@ -44,14 +41,7 @@ class Authelia:
 
     def forward_auth(self) -> dict[str, object]:
         """See `Engine`. Authelia gives no `Cookie` back, so apps see its cookie beside their own."""
-        return {
-            "forwardAuth": {
-                "address": FORWARD_AUTH,
-                "trustForwardHeader": False,
-                "maxResponseBodySize": MAX_ANSWER,
-                "authResponseHeaders": [*IDENTITY_HEADERS],
-            }
-        }
+        return forward_auth_to(FORWARD_AUTH)
 
     def files(
         self, lab: Lab, routes: Sequence[Route], people: Mapping[str, Person], clients: Sequence[Client] = ()

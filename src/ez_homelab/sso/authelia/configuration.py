@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ez_homelab.sso.authelia.clients import provider
-from ez_homelab.sso.authelia.people import FILE
+from ez_homelab.sso.authelia.people import ARGON2, FILE
 from ez_homelab.sso.authelia.rules import access_control, networks
 from ez_homelab.sso.authelia.text import yaml_bytes
 from ez_homelab.sso.builtin import SESSION_SECONDS, TITLE
@@ -18,7 +18,7 @@ from ez_homelab.sso.engine import PORTAL
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ez_homelab.config.model import Lab
+    from ez_homelab.config.model import Lab, Smtp
     from ez_homelab.route import Route
     from ez_homelab.sso.engine import Client
 
@@ -59,12 +59,20 @@ def configuration(lab: Lab, routes: Iterable[Route], clients: Iterable[Client] =
             "webauthn": {"enable_passkey_login": True, "display_name": TITLE},
             "duo_api": {"disable": True},
             "storage": {"local": {"path": f"{DATA}/db.sqlite3"}},
-            "notifier": {"filesystem": {"filename": MESSAGES}},
+            "notifier": _notifier(lab.sign_on.smtp),
         }
         | ({"identity_providers": identity_providers} if identity_providers else {}),
         "What Authelia is told at its start.",
         "Written by EZ-Homelab from homelab.yaml. A change made here is replaced by `ez-homelab apply`.",
     )
+
+
+def _notifier(smtp: Smtp | None) -> dict[str, Any]:
+    if smtp is None:
+        return {"filesystem": {"filename": MESSAGES}}
+    user = {"username": smtp.username} if smtp.username else {}
+    # A mail server that does not answer must not keep sign-on from starting.
+    return {"disable_startup_check": True, "smtp": {"address": smtp.address, "sender": smtp.sender, **user}}
 
 
 def _server() -> dict[str, Any]:
@@ -81,15 +89,13 @@ def _server() -> dict[str, Any]:
 
 
 def _authentication() -> dict[str, Any]:
-    # OWASP's figures for argon2id, as in the gate: a flood of sign-ins must not take all memory.
-    argon2 = {"variant": "argon2id", "memory": 19456, "iterations": 2, "parallelism": 1}
     return {
         # With each request: whoever is disabled is out at once.
         "refresh_interval": "always",
         "file": {
             "path": USERS_FILE,
             "watch": True,
-            "password": {"algorithm": "argon2", "argon2": argon2},
+            "password": {"algorithm": "argon2", "argon2": {"variant": "argon2id", **ARGON2}},
         },
     }
 

@@ -10,24 +10,32 @@ password, no address to which a reset could be sent, and no group. Once enabled 
 from __future__ import annotations
 
 import base64
+import secrets
 from typing import TYPE_CHECKING, Any
 
+from ez_homelab.config.people import PROOF_PREFIX
 from ez_homelab.errors import Fault, FaultyFileError
 from ez_homelab.sso.authelia.text import yaml_bytes
 from ez_homelab.yaml_text import read_yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping, Sequence
 
     from ez_homelab.config.people import Person
 
 FILE = "users.yml"
 
-PROOF_PREFIX = "verify-"
-"""How the names of people begin who exist for one proof only; nobody else's may."""
+GUEST_MINUTES = 5
+"""After how long they count as left over."""
+
+ARGON2 = {"memory": 19456, "iterations": 2, "parallelism": 1}
+"""How passwords are hashed with argon2id, `memory` in KiB, keys as in Authelia's configuration.
+
+OWASP's figures, as in the gate: a flood of sign-ins must not take all memory.
+"""
 
 _NOTHING = "$".join(base64.b64encode(bytes(size)).decode().rstrip("=") for size in (16, 32))
-NO_PASSWORD = f"$argon2id$v=19$m=19456,t=2,p=1${_NOTHING}"
+NO_PASSWORD = "$argon2id$v=19$m={memory},t={iterations},p={parallelism}$".format(**ARGON2) + _NOTHING
 """A hash that no password has: whoever has it cannot sign in before they are given one. Authelia asks for a hash."""
 
 
@@ -41,10 +49,63 @@ def merge_users(existing: bytes | None, people: Mapping[str, Person], hashes: Ma
     document = _read(existing)
     known = document["users"]
     stays = {user for user in known if not user.startswith(PROOF_PREFIX)} | {*people}
-    users = {user: _entry(user, known.get(user, {}), people.get(user), hashes.get(user)) for user in sorted(stays)}
-    return yaml_bytes(
-        document | {"users": users}, "People of the lab: who there is comes from users.yaml, passwords from here."
+    users = {user: _entry(user, known.get(user, {}), people.get(user), hashes.get(user)) for user in stays}
+    return _written(document, users)
+
+
+def guest_name(now: float) -> str:
+    """A user name for somebody who exists for one proof alone: `verify-`, the minute it is made, chance (hex)."""
+    return f"{PROOF_PREFIX}{_minute(now):04x}{secrets.token_hex(2)}"
+
+
+def is_stale(user: str, now: float) -> bool:
+    """Whether this is somebody of a proof who has not been forgotten in time, because the proof was cut off."""
+    if not user.startswith(PROOF_PREFIX):
+        return False
+    try:
+        made = int(user.removeprefix(PROOF_PREFIX)[:4], 16)
+    except ValueError:
+        return True
+    return (_minute(now) - made) % 0x10000 > GUEST_MINUTES
+
+
+def with_guests(existing: bytes, guests: Mapping[str, tuple[Sequence[str], str]]) -> bytes:
+    """users.yml with people of a proof besides; `guests` are their groups and password hashes by user name."""
+    users = {
+        user: {"disabled": False, "displayname": user, "password": password, "email": "", "groups": [*groups]}
+        for user, (groups, password) in guests.items()
+    }
+    document = _read(existing)
+    return _written(document, {**document["users"], **users})
+
+
+def without_guests(existing: bytes, gone: Container[str], now: float) -> bytes:
+    """users.yml without these people of a proof, and without those whom a proof has left that was cut off."""
+    document = _read(existing)
+    stay = {user: entry for user, entry in document["users"].items() if user not in gone and not is_stale(user, now)}
+    return _written(document, stay) if stay.keys() != document["users"].keys() else existing
+
+
+def guests_of(existing: bytes) -> frozenset[str]:
+    """The people of proofs in the file."""
+    return frozenset(user for user in _read(existing)["users"] if user.startswith(PROOF_PREFIX))
+
+
+def with_password(existing: bytes) -> frozenset[str]:
+    """Who in the file has a password and may sign in with it."""
+    users = _read(existing)["users"].items()
+    return frozenset(
+        user for user, entry in users if entry.get("password") != NO_PASSWORD and not entry.get("disabled")
     )
+
+
+def _minute(now: float) -> int:
+    return int(now // 60) % 0x10000
+
+
+def _written(document: dict[str, Any], users: Mapping[str, Any]) -> bytes:
+    about = "People of the lab: who there is comes from users.yaml, passwords from here."
+    return yaml_bytes(document | {"users": dict(sorted(users.items()))}, about)
 
 
 def _entry(user: str, known: Mapping[str, Any], person: Person | None, new_hash: str | None) -> dict[str, Any]:

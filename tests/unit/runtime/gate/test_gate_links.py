@@ -100,6 +100,23 @@ async def test_a_new_link_voids_the_one_before_of_its_kind(gate: Gate) -> None:
     assert await gate.accounts.open_link(second) is not None
 
 
+@pytest.mark.parametrize("by", ["another link", "its owner", "whoever runs the lab"])
+async def test_a_new_password_voids_every_link_that_could_set_another(gate: Gate, by: str) -> None:
+    left_over, _ = gate.accounts.make_link("anna", "invite", 60)
+    of_somebody_else, _ = gate.accounts.make_link("ben", "invite", 60)
+    if by == "another link":
+        await use(gate, gate.accounts.make_link("anna", "reset", 60)[0])
+    elif by == "its owner":
+        token, _ = await gate.sign_in()
+        await gate.accounts.change_password(token, PASSWORD, OTHER_PASSWORD, HOME)
+    else:
+        await gate.accounts.set_password("anna", OTHER_PASSWORD)
+
+    assert (await refusal(use(gate, left_over, PASSWORD))).reason == "gone"
+    assert gate.accounts.invited_until("anna") is None
+    assert await gate.accounts.open_link(of_somebody_else) is not None
+
+
 async def test_a_disabled_persons_link_is_good_for_nothing(gate: Gate) -> None:
     token, _ = gate.accounts.make_link("anna", "login", 60)
     gate.write_people(anna={**PEOPLE["anna"], "disabled": True})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import sqlite3
 import subprocess
@@ -18,6 +19,7 @@ from gate_world import PASSWORD, PEOPLE, POLICY, open_gate
 
 from ez_homelab.runtime import gate as package
 from ez_homelab.runtime.gate import admin
+from ez_homelab.runtime.gate.__main__ import MOST_FILES
 from ez_homelab.runtime.gate.store import MIGRATIONS, Store, StoreError
 
 if TYPE_CHECKING:
@@ -91,6 +93,20 @@ def test_it_serves_and_survives_a_kill_and_ends_at_a_signal(folder: Path) -> Non
         assert process.wait(20) == 0
     assert not list(folder.glob("gate.db-wal"))
     assert (folder / "gate.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_it_takes_as_many_connections_as_it_may_where_docker_gives_few(folder: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, before[1]))
+    try:
+        with started(folder) as process:
+            until_ready(process)
+            soft, hard = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+    assert soft == min(hard, MOST_FILES)
+    assert soft > 512
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
 KEY = (b"credential", b"public")
 
 
+async def show(gate: Gate, count: int, credential_id: bytes = KEY[0]) -> tuple[str, Session]:
+    """Sign in with a passkey whose counter says this."""
+    return await gate.accounts.sign_in_with_passkey(
+        credential_id, count, user_verified=True, address=HOME, agent="phone", remember=False
+    )
+
+
 def refused_for(gate: Gate, session: Session) -> set[str]:
     """What every change of second factors is refused for."""
     accounts, reasons = gate.accounts, set()
@@ -26,6 +34,7 @@ def refused_for(gate: Gate, session: Session) -> set[str]:
         lambda: accounts.new_recovery_codes(session),
         lambda: accounts.add_passkey(session, b"new", b"key", 0, "Phone", ()),
         lambda: accounts.remove_passkey(session, "x"),
+        lambda: accounts.rename_passkey(session, "x", "Mine"),
     ):
         with pytest.raises(Refused) as refused:
             change()
@@ -297,20 +306,18 @@ async def test_a_counter_that_does_not_grow_tells_a_copied_key(gate: Gate) -> No
     _, session = await gate.sign_in()
     gate.accounts.add_passkey(session, *KEY, 5, "Phone", ())
     for count in (5, 4, 0):
-        with pytest.raises(Refused, match="wrong"):
-            gate.accounts.used_passkey(KEY[0], count)
-    gate.accounts.used_passkey(KEY[0], 6)
+        assert (await refusal(show(gate, count))).reason == "wrong"
+    await show(gate, 6)
 
-    with pytest.raises(Refused, match="gone"):
-        gate.accounts.used_passkey(b"unknown", 7)
+    assert (await refusal(show(gate, 7, b"unknown"))).reason == "gone"
 
 
 async def test_a_key_that_counts_nothing_is_fine(gate: Gate) -> None:
     _, session = await gate.sign_in()
     gate.accounts.add_passkey(session, *KEY, 0, "Phone", ())
 
-    gate.accounts.used_passkey(KEY[0], 0)
-    gate.accounts.used_passkey(KEY[0], 0)
+    await show(gate, 0)
+    await show(gate, 0)
 
 
 async def test_a_passkey_raises_only_its_owners_session(gate: Gate) -> None:
@@ -336,6 +343,25 @@ async def test_a_passkey_belongs_to_one_person_who_alone_removes_it(gate: Gate) 
     assert [key.id for key in gate.accounts.passkeys("anna")] == [added.id]
 
 
+async def test_a_passkey_is_renamed_by_its_owner_alone(gate: Gate) -> None:
+    _, session = await gate.sign_in()
+    _, other = await gate.sign_in("ben")
+    added = gate.accounts.add_passkey(session, *KEY, 3, "Phone", ())
+    _, proven = await gate.accounts.sign_in_with_passkey(
+        KEY[0], 4, user_verified=True, address=HOME, agent="", remember=False
+    )
+    before = gate.accounts.passkeys("anna")
+
+    for who, key in ((other, added.id), (proven, "unknown")):
+        with pytest.raises(Refused, match="gone"):
+            gate.accounts.rename_passkey(who, key, "Mine now")
+    assert gate.accounts.passkeys("anna") == before
+
+    gate.accounts.rename_passkey(proven, added.id, "Blue key" + "!" * 100)
+    (kept,) = gate.accounts.passkeys("anna")
+    assert kept == replace(before[0], name=("Blue key" + "!" * 100)[:60])
+
+
 async def test_a_disabled_persons_passkey_opens_nothing(gate: Gate) -> None:
     gate.accounts._factors.passkeys.add("eve", *KEY, 0, "Phone", ())
     asked = {"user_verified": True, "address": HOME, "agent": "", "remember": False}
@@ -352,6 +378,27 @@ async def test_a_user_handle_is_stable_and_says_nothing(gate: Gate) -> None:
 
     assert gate.accounts.user_handle("anna") == handle != gate.accounts.user_handle("ben")
     assert len(handle) == 32
+
+
+async def test_a_second_factor_whose_removal_could_not_be_kept_is_still_asked_for(gate: Gate) -> None:
+    _, token, _ = await gate.enrol()
+    session = gate.accounts.session_of(token)
+    assert session is not None
+    store = gate.accounts._store
+    store.change("PRAGMA foreign_keys = ON")
+    store.change("CREATE TABLE refusing (user REFERENCES nowhere (user) DEFERRABLE INITIALLY DEFERRED)")
+    store.change("CREATE TABLE nowhere (user PRIMARY KEY)")
+    store.change(
+        "CREATE TEMP TRIGGER full AFTER UPDATE ON main.credentials BEGIN INSERT INTO refusing VALUES ('x'); END"
+    )
+
+    with pytest.raises(sqlite3.IntegrityError):
+        gate.accounts.remove_totp(session)
+
+    assert gate.accounts.second_factors("anna").totp
+    assert gate.accounts.has_second_factor("anna")
+    again, _ = await gate.sign_in()
+    assert (await refusal(gate.accounts.change_password(again, PASSWORD, "x" * 9, HOME))).reason == "second-factor"
 
 
 async def test_factors_survive_a_restart(gate: Gate) -> None:

@@ -43,7 +43,7 @@ def test_a_fault_is_named_with_its_place(kind: str, fault: dict[str, Any]) -> No
     assert fault["says"] in str(refused.value)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"version": 1, "users": {', "\x00"])
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"version": 1, "users": {', "\x00", "[" * 200_000])
 async def test_a_broken_file_leaves_what_was_there_before(gate: Gate, text: str) -> None:
     token, _ = await gate.sign_in()
     write_whole(gate.folder / "people.json", text)
@@ -53,6 +53,17 @@ async def test_a_broken_file_leaves_what_was_there_before(gate: Gate, text: str)
 
     assert gate.settings.policy.portal == "auth.lab.localhost"
     assert gate.accounts.session_of(token) is not None
+
+
+async def test_a_broken_policy_keeps_nobody_in_who_is_gone(gate: Gate) -> None:
+    token, _ = await gate.sign_in()
+    nowhere = {"host": "x.lab.localhost", "policy": "deny", "groups": [], "bypass": None}
+    write_whole(gate.folder / "policy.json", json.dumps(POLICY | {"routes": [nowhere]}))
+
+    gate.write_people(anna=None)
+
+    assert gate.accounts.person("anna") is None
+    assert gate.accounts.session_of(token) is None
 
 
 async def test_a_file_that_is_gone_for_a_moment_changes_nothing(gate: Gate) -> None:

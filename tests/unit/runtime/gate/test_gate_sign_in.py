@@ -183,6 +183,42 @@ async def test_a_hash_made_with_another_effort_is_made_anew_at_the_next_sign_in(
     await gate.sign_in()
 
 
+async def test_a_password_that_is_changed_while_it_is_checked_signs_nobody_in(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fits = Passwords.fits
+
+    async def slowly(self: Passwords, stored: str | None, password: str) -> bool:
+        found = await fits(self, stored, password)
+        await gate.accounts.set_password("anna", OTHER_PASSWORD)
+        return found
+
+    monkeypatch.setattr(Passwords, "fits", slowly)
+
+    assert (await refusal(gate.sign_in())).reason == "wrong"
+    assert gate.accounts.sessions("anna") == ()
+
+
+async def test_a_hash_made_anew_does_not_bring_a_password_back_that_was_changed_meanwhile(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Passwords.hash
+
+    async def slowly(self: Passwords, password: str) -> str:
+        found = await made(self, password)
+        monkeypatch.setattr(Passwords, "hash", made)
+        await gate.accounts.set_password("anna", OTHER_PASSWORD)
+        return found
+
+    monkeypatch.setattr(Passwords, "hash", slowly)
+    monkeypatch.setattr(Passwords, "is_outdated", lambda *_: True)
+    await refusal(gate.sign_in())
+    monkeypatch.undo()
+
+    assert (await refusal(gate.sign_in())).reason == "wrong"
+    await gate.sign_in(password=OTHER_PASSWORD)
+
+
 async def test_a_stored_hash_that_is_none_lets_nobody_in(gate: Gate) -> None:
     for stored in ("", "x", "$argon2id$", "$argon2id$v=19$m=8,t=1,p=1$AAAA$"):
         gate.accounts._credentials.keep("anna", stored)

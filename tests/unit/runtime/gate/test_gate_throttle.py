@@ -7,6 +7,8 @@ import asyncio
 import pytest
 from gate_world import ABROAD, DAY, HOME, PASSWORD, STRANGE, WRONG, Gate, refusal
 
+from ez_homelab.runtime.gate import throttle
+from ez_homelab.runtime.gate.kinds import Refused
 from ez_homelab.runtime.gate.throttle import ADDRESS, CODE, CODE_OF_STRANGERS, Throttle, bucket
 from ez_homelab.runtime.gate.throttle import PASSWORD as RULE
 
@@ -166,3 +168,20 @@ async def test_what_is_kept_does_not_grow_without_end(gate: Gate, monkeypatch: p
 )
 def test_what_counts_as_one_address(address: str, counts_as: str) -> None:
     assert bucket(address) == counts_as
+
+
+async def test_a_flood_of_names_does_not_make_guessed_codes_forgotten(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(throttle, "KEPT", 10)
+    monkeypatch.setattr(throttle, "TRIM_EVERY", 1)
+    await gate.enrol()
+    counts = gate.accounts._throttle
+    for number in range(CODE_OF_STRANGERS.free + 1):
+        counts.code_try("anna", f"203.0.113.{number}")
+
+    for number in range(50):
+        counts.password_try(f"name{number}", f"198.51.100.{number}")
+
+    with pytest.raises(Refused, match="locked"):
+        counts.code_try("anna", "203.0.113.99")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ..accounts import Refused
 from .links import MISTYPED
+from .passkey_handlers import written_name
 from .redirects import with_target
 from .refusals import Answer, answer_to
 from .second_factor import WRONG_PASSWORD, codes_page
@@ -23,6 +24,7 @@ _DONE = {
     "app-off": "Your authenticator app is off.",
     "passkey-added": "Your passkey is ready. Next time you can sign in with it.",
     "passkey-removed": "The passkey is removed.",
+    "passkey-renamed": "The passkey has its new name.",
     "password": "Your password is changed, and you are signed out everywhere else.",
     "session-ended": "That session has ended.",
 }
@@ -63,6 +65,13 @@ async def remove_passkey(visit: Visit) -> web.Response:
     """POST /account/passkeys/remove (id)."""
     visit.accounts.remove_passkey(visit.session, visit.form.get("id", ""))
     return visit.go("/account?done=passkey-removed")
+
+
+async def rename_passkey(visit: Visit) -> web.Response:
+    """POST /account/passkeys/rename (id, name)."""
+    name = written_name(visit.form.get("name"))
+    visit.accounts.rename_passkey(visit.session, visit.form.get("id", ""), name)
+    return visit.go("/account?done=passkey-renamed")
 
 
 async def end_session(visit: Visit) -> web.Response:

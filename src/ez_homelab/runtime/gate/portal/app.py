@@ -34,6 +34,7 @@ LOOKS: dict[str, Answer] = {
 CHANGES: dict[str, Answer] = {
     "/": sign_in.sign_in,
     "/account/passkeys/remove": account.remove_passkey,
+    "/account/passkeys/rename": account.rename_passkey,
     "/account/password": account.change_password,
     "/account/recovery-codes": account.new_recovery_codes,
     "/account/sessions/end": account.end_session,
@@ -55,18 +56,27 @@ CHANGES: dict[str, Answer] = {
 FOR_EVERYBODY = frozenset({"/", "/link/{token}", "/passkeys/sign-in", "/passkeys/sign-in/options", "/sign-out"})
 """All other addresses above are for people who are signed in; whoever is not is led to sign in first."""
 
-SERVER_LIMITS = {"max_line_size": 8190, "max_field_size": 8190, "max_headers": 64, "keepalive_timeout": 120.0}
-"""For the server that runs the application (`web.AppRunner(app, **SERVER_LIMITS)`). Traefik keeps an idle connection
-for 90 s; the portal waits longer, so that it never closes one that Traefik is about to use."""
+SERVER_LIMITS = {
+    "max_line_size": 8190,
+    "max_field_size": 65_536,
+    "max_headers": 64,
+    "keepalive_timeout": 120.0,
+    "auto_decompress": False,
+}
+"""For the server that runs the application (`web.AppRunner(app, **SERVER_LIMITS)`). A field may be as large as for the
+forward-auth server: cookies that some app gave to the whole domain must not keep people from signing in. Traefik keeps
+an idle connection for 90 s; the portal waits longer, so that it never closes one that Traefik is about to use. No
+browser packs a form, and unpacking what a stranger sends takes the processor from everybody's requests."""
 
 
 def make_portal(
     accounts: Accounts, settings: Settings, *, clock: Clock = time.time, body_seconds: float = 10
 ) -> web.Application:
     """Return the portal. `clock`: seconds since 1970; `body_seconds`: how long a browser may take to send a form."""
-    app = web.Application(middlewares=[guard.headers, guard.answers, guard.locks], client_max_size=guard.LARGEST_BODY)
+    app = web.Application(middlewares=[*guard.ORDER], client_max_size=guard.LARGEST_BODY)
     app[guard.PORTAL] = Portal(accounts, settings, Pages(), Ceremonies(Challenges(clock)), clock)
     app[guard.BODY_SECONDS] = body_seconds
+    app[guard.UNDER_WAY] = set()
     for path, answer in LOOKS.items():
         app.router.add_get(path, _handler(path, answer))
     for path, answer in CHANGES.items():

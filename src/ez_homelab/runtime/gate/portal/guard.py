@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 from aiohttp import hdrs, web
 
 from ..accounts import Refused
+from ..decide import plain_host
 from . import csrf
 from .headers import security_headers
 from .redirects import with_target
@@ -27,8 +28,13 @@ log = logging.getLogger("gate.portal")
 
 PORTAL: web.AppKey[Portal] = web.AppKey("portal", Portal)
 BODY_SECONDS: web.AppKey[float] = web.AppKey("body_seconds", float)
+UNDER_WAY: web.AppKey[set[int]] = web.AppKey("under_way", set)
 VISIT: web.RequestKey[Visit] = web.RequestKey("visit", Visit)
 
+MOST_AT_ONCE = 2_000
+"""Requests. Each takes some 16 KiB and an open file of the process that also answers for every app: whoever sends
+thousands of forms slowly may keep others from signing in, but nobody from the apps."""
+CROWDED_SECONDS = 5
 LARGEST_BODY = 65536
 MOST_FIELDS = 32
 HEALTH = "/api/health"
@@ -91,10 +97,23 @@ async def answers(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 @web.middleware
+async def crowd(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Send away what is too many at once, but not the health check: a portal that is unwell has no route at all."""
+    under_way = request.app[UNDER_WAY]
+    if len(under_way) >= MOST_AT_ONCE and request.path != HEALTH:
+        raise Refused("busy", CROWDED_SECONDS)
+    under_way.add(id(request))
+    try:
+        return await handler(request)
+    finally:
+        under_way.discard(id(request))
+
+
+@web.middleware
 async def locks(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let only the portal's own forms and script change something."""
     visit = visit_of(request)
-    if request.path != HEALTH and _bare(request.host) != visit.policy.portal:
+    if request.path != HEALTH and plain_host(request.host, visit.policy.domain) != visit.policy.portal:
         raise web.HTTPMisdirectedRequest
     if request.method in ("GET", "HEAD"):
         return await handler(request)
@@ -103,6 +122,10 @@ async def locks(request: web.Request, handler: Handler) -> web.StreamResponse:
     if not csrf.fits(visit.browser, await _read(visit)):
         raise web.HTTPForbidden
     return await handler(request)
+
+
+ORDER = (headers, answers, crowd, locks)
+"""The first is outermost."""
 
 
 async def _read(visit: Visit) -> str:
@@ -144,10 +167,6 @@ def _pattern(request: web.Request) -> str:
     """The address without what is secret in it: a link's token."""
     resource = request.match_info.route.resource
     return resource.canonical if resource else "?"
-
-
-def _bare(host: str) -> str:
-    return host.rsplit(":", 1)[0].lower() if host.rpartition(":")[2].isdigit() else host.lower()
 
 
 def _is_script(visit: Visit) -> bool:

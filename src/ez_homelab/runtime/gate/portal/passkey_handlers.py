@@ -40,8 +40,9 @@ async def add(visit: Visit) -> web.Response:
     """POST /passkeys/add (credential, name)."""
     _check_may_add(visit)
     made = visit.portal.ceremonies.made(_credential(visit), visit.browser, visit.policy.domain, visit.origin)
+    name = written_name(visit.sent.get("name"))
     visit.accounts.add_passkey(
-        visit.session, made.credential_id, made.public_key, made.sign_count, _name(visit), made.transports
+        visit.session, made.credential_id, made.public_key, made.sign_count, name, made.transports
     )
     return _lead("/account?done=passkey-added")
 
@@ -117,8 +118,8 @@ def _shown(visit: Visit, credential: Mapping[str, Any], purpose: passkeys.Purpos
     return visit.portal.ceremonies.shown(credential, purpose, visit.browser, visit.policy.domain, visit.origin, passkey)
 
 
-def _name(visit: Visit) -> str:
-    said = visit.sent.get("name")
+def written_name(said: object) -> str:
+    """Return a passkey's name as it is kept: what can be seen of what somebody typed, and never nothing."""
     name = "".join(letter for letter in said if letter.isprintable()).strip() if isinstance(said, str) else ""
     return name[:LONGEST_NAME] or "Passkey"
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from urllib.parse import quote, urlencode
 
+from ..decide import plain_host
+
 MAX_LENGTH = 4096
 
 # Printable ASCII without the backslash, which browsers read as a slash. Nothing here is decoded or repaired: an address
 # that needs that is not one that Traefik handed over.
 _ADDRESS = re.compile(r"https://(?P<host>[A-Za-z0-9.-]{1,253})(?::443)?(?P<rest>[/?#][!-\[\]-~]*)?", re.ASCII)
-_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _SEEN_AGAIN = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -24,8 +25,8 @@ def safe_target(asked: str | None, domain: str) -> str | None:
     match = _ADDRESS.fullmatch(asked)
     if match is None:
         return None
-    host = match["host"].lower()
-    if not _belongs(host, domain):
+    host = plain_host(match["host"], domain)
+    if not host:
         return None
     rest = match["rest"] or "/"
     return f"https://{host}{rest if rest.startswith('/') else '/' + rest}"
@@ -52,9 +53,3 @@ def with_target(path: str, target: str | None, method: str | None) -> str:
         return path
     carried = {"rd": target, "rm": method} if method else {"rd": target}
     return f"{path}{'&' if '?' in path else '?'}{urlencode(carried, safe='', quote_via=quote)}"
-
-
-def _belongs(host: str, domain: str) -> bool:
-    if host != domain and not host.endswith("." + domain):
-        return False
-    return all(_LABEL.fullmatch(label) for label in host.split("."))

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from .refusals import Answer
 
 # A name is kept with the session and shown to its owner; browsers' own are below 300 characters.
-LONGEST_AGENT = 300
 
 
 @dataclass(frozen=True)
@@ -77,15 +76,16 @@ class Visit:
 
     @cached_property
     def address(self) -> str:
-        """Who asks, by what Traefik says: the last entry is its own, those before are the client's invention."""
+        """Who asks, by what Traefik says: the last entry is its own, those before are the client's invention. Empty,
+        which is in no network, where nothing is said: the connection's address would be Traefik's, which looks like
+        one of the lab's own."""
         said = self.request.headers.getall("X-Forwarded-For", [])
-        last = said[-1].rpartition(",")[2].strip() if said else ""
-        return last or self.request.remote or ""
+        return said[-1].rpartition(",")[2].strip() if said else ""
 
     @property
     def agent(self) -> str:
-        """The browser's name for itself, cut to LONGEST_AGENT and freed of what cannot be printed."""
-        said = self.request.headers.get("User-Agent", "")[:LONGEST_AGENT]
+        """The browser's name for itself, freed of what cannot be printed."""
+        said = self.request.headers.get("User-Agent", "")
         return "".join(letter for letter in said if letter.isprintable())
 
     @cached_property

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import pytest
+from aiohttp import web
 from portal_world import ORIGIN, PASSWORD, PORTAL, Browser, World
 
 from ez_homelab.runtime.gate.portal import guard
-from ez_homelab.runtime.gate.portal.app import CHANGES, LOOKS, SERVER_LIMITS
+from ez_homelab.runtime.gate.portal.app import CHANGES, LOOKS, SERVER_LIMITS, make_portal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -134,18 +137,61 @@ async def test_a_body_that_trickles_in_is_not_waited_for(world: World, browser: 
     writer.close()
 
 
-@pytest.mark.parametrize("header", ["X-Long: " + "x" * 9000, "Cookie: " + "a=b; " * 4000])
+async def _answered_as_it_is_run(world: World, head: str, body: bytes = b"") -> bytes:
+    """The first line of the answer by the portal as the gate runs it, with its limits."""
+    portal = web.AppRunner(make_portal(world.accounts, world.accounts._settings), **SERVER_LIMITS)
+    await portal.setup()
+    await web.TCPSite(portal, "127.0.0.1", 0).start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", portal.addresses[0][1])
+    writer.write(f"{head}\r\nHost: {PORTAL}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+    line = await reader.readline()
+    writer.close()
+    await portal.cleanup()
+    return line
+
+
+@pytest.mark.parametrize(
+    "header", ["X-Long: " + "x" * 70_000, "Cookie: " + "a=b; " * 14_000, "A: b\r\n" * 129 + "A: b"]
+)
 async def test_headers_beyond_all_measure_are_refused(world: World, header: str) -> None:
+    assert b" 400 " in await _answered_as_it_is_run(world, f"GET / HTTP/1.1\r\n{header}")
+
+
+async def test_beyond_so_many_requests_at_once_one_more_is_sent_away_and_later_it_is_not(
+    world: World, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "MOST_AT_ONCE", 1)
+    await browser.get("/")
     reader, writer = await asyncio.open_connection("127.0.0.1", world.client.port)
-    writer.write(f"GET / HTTP/1.1\r\nHost: {PORTAL}\r\n{header}\r\n\r\n".encode())
-    assert b" 400 " in await reader.readline()
+    cookie = f"__Host-ez_form={browser.cookies['__Host-ez_form']}"
+    head = f"POST / HTTP/1.1\r\nHost: {PORTAL}\r\nCookie: {cookie}\r\nContent-Length: 900\r\n"
+    writer.write((head + "Content-Type: application/x-www-form-urlencoded\r\n\r\n").encode())
+    for _ in range(50):
+        page = await browser.get("/")
+        if page.status != 200:
+            break
+    assert (page.status, page.headers["Retry-After"]) == (503, "5")
+    assert (await browser.get("/api/health")).status == 200
+
+    assert b" 408 " in await reader.readline()
+    assert (await browser.get("/")).status == 200
     writer.close()
 
 
-def test_the_server_is_told_its_limits() -> None:
-    assert SERVER_LIMITS["max_field_size"] <= 8190
-    assert SERVER_LIMITS["max_line_size"] <= 8190
-    assert SERVER_LIMITS["max_headers"] <= 64
+async def test_cookies_that_reach_the_apps_reach_the_portal_too(world: World) -> None:
+    cookies = "; ".join(f"planted{number}={'x' * 4000}" for number in range(15))
+
+    assert b" 200 " in await _answered_as_it_is_run(world, f"GET / HTTP/1.1\r\nCookie: {cookies}")
+
+
+async def test_a_packed_form_is_not_unpacked(world: World, browser: Browser) -> None:
+    await browser.get("/")
+    cookie = f"__Host-ez_form={browser.cookies['__Host-ez_form']}"
+    head = f"POST / HTTP/1.1\r\nCookie: {cookie}\r\nContent-Type: application/x-www-form-urlencoded"
+    form = urlencode({"csrf": browser.token, "user": "anna", "password": PASSWORD}).encode()
+
+    assert b" 303 " in await _answered_as_it_is_run(world, head, form)
+    assert b" 400 " in await _answered_as_it_is_run(world, f"{head}\r\nContent-Encoding: gzip", gzip.compress(form))
 
 
 @pytest.mark.parametrize(
@@ -279,6 +325,14 @@ async def test_a_forged_chain_of_addresses_does_not_bring_anyone_into_the_lan(wo
     page = await browser.sign_in(rd="https://metrics.lab.localhost/")
     assert page.status == 403
     assert [one.address for one in world.accounts.sessions("anna")] == ["203.0.113.9"]
+
+
+@pytest.mark.parametrize("said", ["", " ", "203.0.113.9, "])
+async def test_whoever_no_proxy_speaks_for_is_not_in_the_lan(world: World, said: str) -> None:
+    browser = world.browser(said)
+    page = await browser.sign_in(rd="https://metrics.lab.localhost/")
+    assert page.status == 403
+    assert [one.address for one in world.accounts.sessions("anna")] == [""]
 
 
 async def test_a_browsers_name_is_kept_short_and_plain(world: World, browser: Browser) -> None:

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from portal_world import DOMAIN, PASSWORD, Authenticator, Browser, Clock, World
+from portal_world import DOMAIN, HOME, PASSWORD, Authenticator, Browser, Clock, World
 from webauthn.helpers import base64url_to_bytes, bytes_to_base64url
 
 from ez_homelab.runtime.gate.accounts import Refused
@@ -150,6 +151,8 @@ async def test_a_copied_device_is_noticed_by_its_counter(world: World, browser: 
     assert (await _sign_in(browser, device)).status == 200
     device.sign_count -= 1
     assert (await _sign_in(world.browser(), device)).status == 401
+    (noted,) = world.accounts._store.rows("SELECT user, address FROM audit WHERE event = 'passkey-copied'")
+    assert noted == ("anna", HOME)
 
 
 async def test_a_question_for_one_purpose_answers_no_other(world: World, browser: Browser) -> None:
@@ -209,6 +212,32 @@ async def test_nobody_removes_the_passkey_of_somebody_else(world: World, browser
     await browser.sign_in("ben")
     await browser.post("/account/passkeys/remove", {"id": kept.id})
     assert len(world.accounts.passkeys("anna")) == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [("Blue key", "Blue key"), ("  a <b>\u202e\x07 ", "a <b>"), ("", "Passkey"), ("x" * 99, "x" * 60)],
+)
+async def test_a_passkey_gets_another_name(world: World, browser: Browser, said: str, kept: str) -> None:
+    device = await _enrolled(world)
+    await _sign_in(browser, device)
+    page = await browser.get("/account")
+    (key,) = re.findall(r'action="/account/passkeys/rename".*?name="id" value="([^"]+)"', page.text)
+    page = await browser.post("/account/passkeys/rename", {"id": key, "name": said})
+    page = await browser.get(page.location)
+    assert "has its new name" in page.words
+    assert [one.name for one in world.accounts.passkeys("anna")] == [kept]
+    assert kept in page.words
+    assert "<b>" not in page.text
+    assert (await _sign_in(world.browser(), device)).status == 200
+
+
+async def test_nobody_renames_the_passkey_of_somebody_else(world: World, browser: Browser) -> None:
+    await _enrolled(world)
+    (before,) = world.accounts.passkeys("anna")
+    await browser.sign_in("ben")
+    await browser.post("/account/passkeys/rename", {"id": before.id, "name": "Mine now"})
+    assert world.accounts.passkeys("anna") == (before,)
 
 
 async def test_the_script_is_told_in_words_that_nobody_is_signed_in(browser: Browser) -> None:

@@ -10,6 +10,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 METRICS = "https://metrics.lab.localhost/"
+CHANGES_OF_FACTORS = (
+    "/account/totp/remove",
+    "/account/recovery-codes",
+    "/account/passkeys/remove",
+    "/account/passkeys/rename",
+)
 
 
 def _secret(page: Page) -> str:
@@ -140,7 +146,7 @@ async def test_who_knows_only_the_password_cannot_add_or_remove_a_second_step(wo
     await thief.sign_in()
     back = "/second-factor?rd=https%3A%2F%2Fauth.lab.localhost%2Faccount"
     assert (await thief.get("/second-factor/set-up")).location == back
-    for path in ("/account/totp/remove", "/account/recovery-codes", "/account/passkeys/remove"):
+    for path in CHANGES_OF_FACTORS:
         assert (await thief.post(path, {"id": "x"})).location == back
     changed = {
         "old_password": PASSWORD,
@@ -166,7 +172,7 @@ async def test_changes_need_the_password_of_the_last_ten_minutes(world: World, b
     await _stale(world, browser)
     await browser.get("/account")
     changes: list[Callable[[], object]] = []
-    for path in ("/account/totp/remove", "/account/recovery-codes", "/account/passkeys/remove"):
+    for path in CHANGES_OF_FACTORS:
         page = await browser.post(path, {"id": "x"})
         assert page.location == "/confirm?next=account"
     assert (await browser.send("/passkeys/add/options")).status == 403

@@ -6,6 +6,9 @@ export X_AUTHELIA_CONFIG=/etc/authelia/config/configuration.yml
 if [ ! -s /config/users.yml ]; then
     cp /etc/authelia/people/users.yml /config/users.yml
 fi
+if grep -q '^  smtp:' "$X_AUTHELIA_CONFIG" && [ -s /run/secrets/smtp_password ]; then
+    export AUTHELIA_NOTIFIER_SMTP_PASSWORD_FILE=/run/secrets/smtp_password
+fi
 if grep -q '^identity_providers:' "$X_AUTHELIA_CONFIG"; then
     if [ ! -s /config/oidc.yml ]; then
         authelia crypto pair rsa generate --bits 3072 --directory /tmp > /dev/null
