@@ -1,8 +1,8 @@
 """The Route: one public name, and everything that follows from it.
 
 Traefik labels, certificate names, networks, who may pass sign-on, proof, status and Prometheus targets are derived from
-Routes. Nothing else knows how an app is reached. On-demand and remote servers join as further fields here, not as
-further sources of truth.
+Routes. Nothing else knows how an app is reached. Remote servers join as further fields here, not as further sources of
+truth.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ Policy = Literal["bypass", "one_factor", "two_factor", "deny"]
 
 Access = Literal["public", "lan"]
 """From where a route answers: from everywhere that reaches the server, or from the lab's own networks alone."""
+
+Clients = Literal["hold", "503"]
+"""What a program gets that asks for an app which sleeps: it is held until the app answers, or told to come again."""
 
 # What a path may hold so that Traefik, the engine and the app read it alike: RFC 3986's characters of a path without
 # percent-encoding and without `;`, which some servers cut a path at.
@@ -61,8 +64,23 @@ class SignOn:
 
 
 @dataclass(frozen=True, slots=True)
+class Lazy:
+    """How the app sleeps while nobody uses it, and wakes for whoever comes. Times in seconds.
+
+    What has the same `group` sleeps and wakes together; an app that sleeps alone is a group by its own name. `idle` is
+    how long nobody has to use it, `timeout` how long a start may take. In the hours of `awake` it is kept awake.
+    """
+
+    group: str
+    idle: float
+    timeout: float
+    awake: tuple[str, ...] = ()
+    clients: Clients = "hold"
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
-    """How one app is reached under one public name, and by whom."""
+    """How one app is reached under one public name, and by whom. `lazy` None: the app never sleeps."""
 
     name: str
     title: str
@@ -72,6 +90,7 @@ class Route:
     target: ContainerTarget
     expectation: Expectation
     sign_on: SignOn = SignOn()
+    lazy: Lazy | None = None
 
     @property
     def edge_network(self) -> str:

@@ -127,6 +127,7 @@ def _container(document: dict[str, Any]) -> ObservedContainer:
         published=_published(document["HostConfig"].get("PortBindings") or {}),
         labels=document["Config"].get("Labels") or {},
         finished_at=state.get("FinishedAt") or "",
+        network_mode=document["HostConfig"].get("NetworkMode") or "",
     )
 
 

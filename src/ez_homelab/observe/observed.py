@@ -41,6 +41,8 @@ class ObservedContainer:
     published: tuple[PublishedPort, ...]
     labels: Mapping[str, str]
     finished_at: str = ""
+    network_mode: str = ""
+    """As Docker says it: `container:ID` where it shares the network of another one."""
     stopped_by: str = ""
     """Who stopped it, where that was no person: the engine (`observe/engine_start.py`), a run (`apply/cut_off.py`)."""
 

@@ -103,7 +103,8 @@ class DesiredService:
     call it. `fingerprint` covers everything whose change needs a new container: its definition, its image, and the
     content of the mounted files that it reads only at its start. `live_networks` are joined and left while it runs. On
     the app's `private_network` (empty: it has none) its neighbours know it as `alias`. `guarded_by` are the files that
-    say who may open it: they are written before it starts.
+    say who may open it: they are written before it starts. `wake_group` names what it sleeps and wakes with (empty: it
+    is always on), `network_of` the container whose network it shares (empty: it has networks of its own).
     `ready_within` is how long it may take to become healthy, `expected_downtime` what a new container usually costs
     (both in seconds).
     """
@@ -125,6 +126,8 @@ class DesiredService:
     reserved_memory: int = 0
     ready_within: float = 60.0
     expected_downtime: float = 10.0
+    wake_group: str = ""
+    network_of: str = ""
 
     @property
     def key(self) -> str:
@@ -156,6 +159,20 @@ class DesiredCertificate:
 
 
 @dataclass(frozen=True, slots=True)
+class WakeGroup:
+    """What sleeps and wakes as one: an app, or several that belong together.
+
+    `apps` are their names in the lab, `containers` are in the order in which they start. `timeout` is how long a start
+    may take, in seconds.
+    """
+
+    name: str
+    apps: tuple[str, ...]
+    containers: tuple[str, ...]
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
 class DesiredServer:
     """Everything one server should have."""
 
@@ -166,6 +183,7 @@ class DesiredServer:
     volumes: tuple[DesiredVolume, ...]
     stacks: tuple[DesiredStack, ...]
     certificate: DesiredCertificate
+    wake_groups: tuple[WakeGroup, ...] = ()
 
     @property
     def services(self) -> tuple[DesiredService, ...]:
