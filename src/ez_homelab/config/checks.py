@@ -45,6 +45,7 @@ def check(sources: list[Source], app_ids: Collection[str] | None) -> None:
     _check_apps(sources, app_ids)
     _check_subdomains(sources)
     _check_policies(sources)
+    _check_sleep(sources)
 
 
 def _check_required(sources: list[Source]) -> None:
@@ -170,3 +171,12 @@ def _check_policies(sources: list[Source]) -> None:
                 if instance.value.get(key):
                     message = f"`policy: {policy}` stands for {whom}, so `{key}` means nothing"
                     source.reader.fault((*instance.path, key), message, "keep one of the two")
+
+
+def _check_sleep(sources: list[Source]) -> None:
+    for source, instance in _instances(sources):
+        lazy = instance.value.get("lazy", {})
+        for key in lazy if lazy.get("mode") == "off" else ():
+            if key != "mode":
+                message = f"`mode: off` stands for an app that never sleeps, so `{key}` means nothing"
+                source.reader.fault((*instance.path, "lazy", key), message, "keep one of the two")

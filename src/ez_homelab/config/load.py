@@ -10,7 +10,9 @@ from ez_homelab.config.model import (
     AppInstance,
     Images,
     Lab,
+    LazySettings,
     Limits,
+    OnDemandSettings,
     Paths,
     Server,
     SignOnSettings,
@@ -143,6 +145,7 @@ def _build(sources: list[Source]) -> Lab:
         paths=_paths(values.get("paths", {})),
         images=Images(**values.get("images", {})),
         sign_on=_sign_on(values.get("sign_on", {})),
+        on_demand=OnDemandSettings(**values.get("on_demand", {})),
         servers=servers or (Server(),),
         stacks=build_stacks(sources),
     )
@@ -181,7 +184,13 @@ def _instance(entry: Entry) -> AppInstance:
         policy=values.get("policy"),
         groups=tuple(values["groups"]) if "groups" in values else None,
         bypass=_mapping(values["bypass"]) if "bypass" in values else None,
+        lazy=_lazy(values.get("lazy", {})),
     )
+
+
+def _lazy(values: dict[str, Any]) -> LazySettings:
+    awake = {"awake": tuple(values["awake"])} if "awake" in values else {}
+    return LazySettings(**values | awake)
 
 
 def _mapping(entries: Iterable[Entry]) -> dict[str, str]:

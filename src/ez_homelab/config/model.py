@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ez_homelab.route import Access, Policy
+    from ez_homelab.route import Access, Clients, Policy
 
 CORE = "core"
 """The one server that answers for the domain, and the stack on it that this tool fills (Traefik and its parts)."""
@@ -24,6 +24,11 @@ MIRROR = "mirror"
 ImageSource = Literal["registry", "packages"]
 
 SignOnEngine = Literal["builtin", "authelia"]
+
+OnDemandEngine = Literal["builtin", "sablier"]
+
+SleepMode = Literal["stop", "off"]
+"""Whether an app sleeps while nobody uses it: its containers are stopped, or it never does."""
 
 LAN = (
     *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8"),
@@ -83,6 +88,13 @@ class SignOnSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class OnDemandSettings:
+    """Which program wakes apps that sleep."""
+
+    engine: OnDemandEngine = "builtin"
+
+
+@dataclass(frozen=True, slots=True)
 class Server:
     """A machine that runs stacks. `address` is the IPv4 address its entrypoints bind."""
 
@@ -97,6 +109,18 @@ class Limits:
 
     memory: str | None = None
     cpus: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LazySettings:
+    """How the app sleeps; what is None the lab does not say. Durations as in the catalog (`30m`), hours normalised."""
+
+    mode: SleepMode | None = None
+    idle: str | None = None
+    timeout: str | None = None
+    group: str | None = None
+    awake: tuple[str, ...] | None = None
+    clients: Clients | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +139,7 @@ class AppInstance:
     policy: Policy | None = None
     groups: tuple[str, ...] | None = None
     bypass: Mapping[str, str] | None = None
+    lazy: LazySettings = LazySettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +161,7 @@ class Lab:
     paths: Paths = Paths()
     images: Images = Images()
     sign_on: SignOnSettings = SignOnSettings()
+    on_demand: OnDemandSettings = OnDemandSettings()
     servers: tuple[Server, ...] = (Server(),)
     stacks: tuple[Stack, ...] = ()
 

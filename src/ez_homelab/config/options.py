@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ez_homelab.config import rules
-from ez_homelab.config.model import CORE, Images, Lab, Paths, Server, SignOnSettings, User
+from ez_homelab.config import hours, rules
+from ez_homelab.config.model import CORE, Images, Lab, OnDemandSettings, Paths, Server, SignOnSettings, User
 from ez_homelab.route import bypass_path_complaint
 
 if TYPE_CHECKING:
@@ -60,6 +60,19 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
+class Short:
+    """A group; or, shorter, the value of one of its options."""
+
+    full: Group
+    option: str
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of the short form."""
+        return next(option.kind for option in self.full.options if option.name == self.option)
+
+
+@dataclass(frozen=True, slots=True)
 class Named:
     """A mapping whose keys a person chooses. `label` stands for the key on the reference page."""
 
@@ -92,7 +105,7 @@ class Stack:
     apps: Apps
 
 
-Kind = Text | Whole | Choice | Version | Group | Named | Listed | Apps | Stack
+Kind = Text | Whole | Choice | Version | Group | Short | Named | Listed | Apps | Stack
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +259,86 @@ SIGN_ON = Group(
     "sign_on",
 )
 
+ON_DEMAND = Group(
+    (
+        Option(
+            "engine",
+            Choice(
+                {
+                    "builtin": "the waker that comes with EZ-Homelab: an app that is awake costs what any other costs, "
+                    "and whoever asks for one that sleeps gets its answer",
+                    "sablier": "Sablier, which is asked about every request",
+                }
+            ),
+            "Which program wakes the apps that sleep, and puts them to sleep.",
+            OnDemandSettings().engine,
+            "builtin",
+        ),
+    ),
+    "on_demand",
+)
+
+LAZY = Group(
+    (
+        Option(
+            "mode",
+            Choice(
+                {
+                    "stop": "while nobody uses it, its containers are stopped; the first request starts them again",
+                    "off": "it never sleeps",
+                }
+            ),
+            "Whether it sleeps.",
+            example="stop",
+            otherwise="the app's own",
+        ),
+        Option(
+            "idle",
+            Text("^[0-9]", rules.idle),
+            "How long nobody has to use it before it falls asleep, from 1s to 30d. Downloads and open connections are "
+            "use, however long they take.",
+            example="15m",
+            otherwise="the app's own",
+        ),
+        Option(
+            "timeout",
+            Text("^[0-9]", rules.start_timeout),
+            "How long its start may take, from 1s to 1h; what takes longer has failed.",
+            example="2m",
+            otherwise="the app's own",
+        ),
+        Option(
+            "group",
+            _NAME,
+            "What it sleeps and wakes with: apps that name the same group. The longest `idle` and `timeout` of the "
+            "group and the hours of all of it hold for each.",
+            example="office",
+            otherwise="the app's own, which is mostly the app alone",
+        ),
+        Option(
+            "awake",
+            Listed(Text("[0-9]", hours.complaint, clean=hours.normalised)),
+            "Hours in which it is kept awake, in the lab's time zone: `DAYS FROM-UNTIL`, or `FROM-UNTIL` for every "
+            "day. An end that is not later than the beginning lies on the next day.",
+            example=["Mon-Fri 08:00-18:00", "Sat,Sun 22:00-02:00"],
+            otherwise="none",
+        ),
+        Option(
+            "clients",
+            Choice(
+                {
+                    "hold": "its request waits until the app answers",
+                    "503": "503 with `Retry-After`, and the app is woken",
+                }
+            ),
+            "What a program gets that asks while the app sleeps. A browser gets a page that shows how the start goes.",
+            example="503",
+            otherwise="`hold`",
+        ),
+    ),
+    "lazy",
+)
+
 LIMITS = Group(
     (
         Option(
@@ -333,6 +426,12 @@ APP = Group(
             example={"/api/hooks/": "a service on the web calls it with a key of its own"},
             otherwise="the app's own",
         ),
+        Option(
+            "lazy",
+            Short(LAZY, "mode"),
+            "How it sleeps while nobody uses it. Shorter, as a word: its `mode`.",
+            example="stop",
+        ),
     ),
     "app",
 )
@@ -372,6 +471,7 @@ LAB = Group(
         Option("paths", PATHS, "Where large data lies. The folders must exist."),
         Option("images", IMAGES, "Where programs come from."),
         Option("sign_on", SIGN_ON, "The sign-on that stands in front of every app."),
+        Option("on_demand", ON_DEMAND, "What wakes apps that sleep while nobody uses them."),
         Option(
             "servers",
             Named(Text(f"^{CORE}$", rules.server_name), SERVER, "server"),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ez_homelab.config import rules
-from ez_homelab.config.options import Apps, Choice, Group, Kind, Listed, Named, Stack, Text, Version, Whole
+from ez_homelab.config.options import Apps, Choice, Group, Kind, Listed, Named, Short, Stack, Text, Version, Whole
 from ez_homelab.yaml_text import shown
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ class Reader:
             Version: self._whole,
             Choice: self._choice,
             Group: self.group,
+            Short: self._short,
             Named: self._named,
             Listed: self._listed,
             Apps: self._apps,
@@ -126,9 +127,17 @@ class Reader:
             return value
         return None
 
+    def _short(self, kind: Short, value: Any, path: Path) -> dict[str, Any]:
+        if isinstance(value, dict) or value is None:
+            return self.group(kind.full, value, path)
+        short = self.read(kind.kind, value, path)
+        return {} if short is None else {kind.option: short}
+
     def _choice(self, kind: Choice, value: Any, path: Path) -> str | None:
-        if isinstance(value, str) and value in kind.values:
-            return value
+        # A choice such as 503 is a number in YAML.
+        written = value if isinstance(value, str) else self.document.written(path)
+        if written in kind.values:
+            return written
         wanted = " or ".join(f"`{choice}`" for choice in kind.values)
         suggestion = rules.did_you_mean(value, kind.values) if isinstance(value, str) else ""
         self.fault(path, f"{self._label(path)} should be {wanted}, not {describe(value)}", suggestion)

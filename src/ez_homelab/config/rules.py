@@ -14,7 +14,7 @@ from ez_homelab.yaml_text import shown
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from ez_homelab.config.model import SignOnEngine
+    from ez_homelab.config.model import OnDemandEngine, SignOnEngine
 
 Complaint = tuple[str, str]
 """What is wrong, and what to do instead (may be empty)."""
@@ -28,8 +28,11 @@ CORE_APPS = ("docker-socket-proxy", "traefik")
 """What every server has in front of its apps."""
 SIGN_ON_APPS: Mapping[SignOnEngine, tuple[str, ...]] = {"builtin": ("gate",), "authelia": ("authelia",)}
 """The apps that each engine of sign-on needs on the core server; the first answers at the portal's name."""
+ON_DEMAND_APPS: Mapping[OnDemandEngine, tuple[str, ...]] = {"builtin": ("waker",), "sablier": ("sablier",)}
+"""The apps that each engine of sleep needs on a server where something sleeps."""
+_ENGINES_APPS = (*SIGN_ON_APPS.values(), *ON_DEMAND_APPS.values())
 OWN_STACKS = {
-    **dict.fromkeys((*CORE_APPS, *(app for apps in SIGN_ON_APPS.values() for app in apps)), "core"),
+    **dict.fromkeys((*CORE_APPS, *(app for apps in _ENGINES_APPS for app in apps)), "core"),
     "mirror": "mirror",
 }
 """Apps that labs have without naming them, and the stacks in which they are."""
@@ -55,6 +58,8 @@ _CREDENTIALS_IN_URL = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
 _THIS_NETWORK = ipaddress.ip_network("0.0.0.0/8")
 _MEMORY = re.compile("([1-9][0-9]{0,6})([KMG])")
 _UNITS = {"K": 2**10, "M": 2**20, "G": 2**30}
+_DURATION = re.compile("(?:([0-9]{1,6})d)?(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?")
+_DURATION_UNITS = (86400, 3600, 60, 1)
 
 
 def did_you_mean(text: str, known: Iterable[str]) -> str:
@@ -302,4 +307,27 @@ def cpus(text: str) -> Complaint | None:
         return f"`{shown(text)}` is no number of processors", "write one such as `1.5`"
     if not 0.05 <= float(text) <= 256:
         return f"`{text}` is out of range: from 0.05 to 256", ""
+    return None
+
+
+def idle(text: str) -> Complaint | None:
+    """A duration from a second to 30 days."""
+    return _duration(text, 30 * 86400, "1s to 30d", "30m")
+
+
+def start_timeout(text: str) -> Complaint | None:
+    """A duration from a second to an hour."""
+    return _duration(text, 3600, "1s to 1h", "2m")
+
+
+def _duration(text: str, longest: int, bounds: str, example: str) -> Complaint | None:
+    """A duration in the catalog's own notation."""
+    found = _DURATION.fullmatch(text)
+    if not found or not text:
+        suggestion = f"write `{text}s`, `{text}m` or `{text}h`" if re.fullmatch("[1-9][0-9]{0,5}", text) else ""
+        rule = "a whole number with `s`, `m`, `h` or `d` behind it, or several such as `1h30m`"
+        return f"`{shown(text)}` is no duration: {rule}", suggestion or f"write one such as `{example}`"
+    seconds = sum(int(number) * unit for number, unit in zip(found.groups(), _DURATION_UNITS, strict=True) if number)
+    if not 1 <= seconds <= longest:
+        return f"`{text}` is out of range: from {bounds}", ""
     return None

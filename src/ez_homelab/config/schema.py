@@ -15,6 +15,7 @@ from ez_homelab.config.options import (
     Listed,
     Named,
     Option,
+    Short,
     Stack,
     Text,
     Version,
@@ -52,16 +53,18 @@ def _schema(kind: Kind) -> dict[str, Any]:
         case Version():
             return {"const": 1}
         case Choice():
-            return {"enum": list(kind.values)}
+            return {"enum": [*kind.values, *(int(value) for value in kind.values if value.isdigit())]}
         case _:
             return _schema_of_many(kind)
 
 
-def _schema_of_many(kind: Group | Named | Listed | Apps | Stack) -> dict[str, Any]:
+def _schema_of_many(kind: Group | Short | Named | Listed | Apps | Stack) -> dict[str, Any]:
     match kind:
         case Group():
             properties = {option.name: _option_schema(option) for option in kind.options}
             return {"type": ["object", "null"], "properties": properties, "additionalProperties": False}
+        case Short():
+            return {"anyOf": [_schema(kind.full), _schema(kind.kind)]}
         case Named():
             return _mapping(kind.key, _schema(kind.value))
         case Listed():
@@ -114,7 +117,7 @@ def _below(kind: Kind, prefix: str) -> tuple[Group | None, str]:
             return kind, prefix
         case Named() | Apps():
             return _below(kind.value, f"{prefix}<{kind.label}>.")
-        case Stack():
+        case Stack() | Short():
             return kind.full, prefix
         case _:
             return None, prefix
@@ -148,6 +151,9 @@ def _type_words(kind: Kind) -> str:
             return "list of text"
         case Apps():
             return "mapping from name to settings; or a list of names"
+        case Short():
+            values = kind.kind.values if isinstance(kind.kind, Choice) else ()
+            return f"mapping; or one of {', '.join(f'`{value}`' for value in values)}" if values else "mapping; or a value"
         case Named():
             return f"mapping from {kind.label} to {'a stack' if isinstance(kind.value, Stack) else 'its value'}"
         case _:
