@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
-from ez_homelab.catalog.app import App, main_service
+from ez_homelab.catalog.app import App, main_service, own_images
 from ez_homelab.catalog.app_tests import AppTests
 from ez_homelab.catalog.base import Model
 from ez_homelab.catalog.compose_fragment import ComposeFragment
@@ -169,7 +169,8 @@ def read_app(folder: Path) -> Reading:
 
 def _image_folders(folder: Path, manifest: Manifest, compose: ComposeFragment) -> dict[str, Path]:
     main = main_service(manifest, compose)
-    wanted = {name: folder / "image" if name == main else folder / "images" / name for name in compose.services}
+    own = own_images(manifest, compose)
+    wanted = {name: folder / "image" if name == main else folder / "images" / name for name in own}
     return {name: path for name, path in wanted.items() if (path / "Dockerfile").is_file()}
 
 

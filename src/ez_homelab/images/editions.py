@@ -52,10 +52,13 @@ def load_edition(app_id: str, version: str, image_folder: Path, runtime: Path | 
 
 
 def load_editions(app: App) -> dict[str, PackageEdition]:
-    """Every edition of an app that has them, by service. Raises as `load_edition` does, also where one is missing."""
+    """Every edition of an app that has them, by service; a service that runs the main one's image has its edition.
+
+    Raises as `load_edition` does, also where one is missing.
+    """
     edition, main = app.manifest.edition, app.main_service
     found = {}
-    for service in app.compose.services:
+    for service in app.own_images:
         version = edition.image_version or app.manifest.version if edition else ""
         name, folder, runtime = app.id, app.folder / "image", app.runtime_folder
         if service != main:
@@ -63,7 +66,7 @@ def load_editions(app: App) -> dict[str, PackageEdition]:
             name, folder, runtime = f"{app.id}-{service}", app.folder / "images" / service, None
             version = named.image_version if named else ""
         found[service] = load_edition(name, version, folder, runtime)
-    return found
+    return {service: found[service if service in found else main] for service in app.compose.services}
 
 
 def context_tar(edition: PackageEdition) -> bytes:

@@ -150,7 +150,8 @@ def test_the_gates_libraries_have_wheels_for_each_processor(machine: str) -> Non
         assert any(f"--hash={wheel['hash']}" in text for wheel in wheels), name
 
 
-def test_the_gate_is_of_this_version() -> None:
-    app = Catalog.shipped().app("gate")
+@pytest.mark.parametrize("app_id", ["gate", "waker"])
+def test_what_is_our_own_is_of_this_version(app_id: str) -> None:
+    app = Catalog.shipped().app(app_id)
     assert app.manifest.version == ez_homelab.__version__
-    assert app.compose.services["gate"].tag == ez_homelab.__version__
+    assert {service.tag for service in app.compose.services.values()} == {ez_homelab.__version__}

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ez_homelab.catalog.loader import Catalog
 from ez_homelab.errors import CatalogError
 from ez_homelab.images import editions
-from ez_homelab.images.editions import BASE_TAG, context_tar, load_edition
+from ez_homelab.images.editions import BASE_TAG, context_tar, load_edition, load_editions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -113,6 +114,15 @@ def test_a_changed_program_is_another_tag(tmp_path: Path) -> None:
     assert load_edition("app", "1.2", folder, program).tag == before
     (program / "portal" / "page.html").write_text("<h1>")
     assert load_edition("app", "1.2", folder, program).tag != before
+
+
+def test_a_service_that_runs_the_main_ones_image_has_its_edition() -> None:
+    editions = load_editions(Catalog.shipped().app("waker"))
+    assert {*editions} == {"waker", "control"}
+    assert editions["control"] is editions["waker"]
+    assert "runtime/waker/__main__.py" in editions["waker"].files
+    apart = load_editions(Catalog.shipped().app("mediawiki"))
+    assert len({edition.tag for edition in apart.values()}) == len(apart) > 1
 
 
 def test_a_link_in_a_program_is_refused(tmp_path: Path) -> None:

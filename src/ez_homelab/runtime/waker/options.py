@@ -23,7 +23,7 @@ class Options:
     nudge: Path | None = None
     socket: Path = Path("/run/waker/admin.sock")
     spool: Path = Path("/data")
-    docker: str = "tcp://docker-control-proxy:2375"
+    docker: str = "unix:///run/control/docker.sock"
     traefik: str = "http://127.0.0.1:8080"
     address: str = "127.0.0.1"
     port: int = 9095

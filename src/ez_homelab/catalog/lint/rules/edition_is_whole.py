@@ -1,4 +1,4 @@
-"""An app with a package edition has one for every service, and names the version of each."""
+"""An app with a package edition has one for every image, and names the version of each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _find(app: App) -> Iterator[Breach]:
     edition = app.manifest.edition
     if edition is None:
         return
-    others = [name for name in app.compose.services if name != app.main_service]
+    others = [name for name in app.own_images if name != app.main_service]
     for name in others:
         if name not in app.image_folders:
             yield Breach(SERVICE, ("edition",), f"there is no images/{name}/Dockerfile", "add it, or remove `edition`")
@@ -25,14 +25,17 @@ def _find(app: App) -> Iterator[Breach]:
             yield Breach(SERVICE, ("edition",), message, f"add `services: {{{name}: {{image_version: ...}}}}`")
     for name in edition.services:
         if name not in others:
-            message = f"compose.yaml has no further service `{name}`"
+            known = name in app.compose.services
+            message = (
+                f"`{name}` runs the main service's image" if known else f"compose.yaml has no further service `{name}`"
+            )
             yield Breach(SERVICE, ("edition", "services", name), message, "remove it")
 
 
 RULE = AppRule(
     code="edition-is-whole",
     severity="error",
-    demands="An app with a package edition has one for every service, and names the version of each.",
+    demands="An app with a package edition has one for every image, and names the version of each.",
     why="Where no registry answers, one missing image keeps the whole app from starting.",
     fix="Add images/SERVICE/Dockerfile and `edition.services.SERVICE.image_version`.",
     find=_find,

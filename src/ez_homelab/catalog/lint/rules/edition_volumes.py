@@ -15,14 +15,17 @@ if TYPE_CHECKING:
 
 def _find(app: App) -> Iterator[Breach]:
     for dockerfile in dockerfiles(app):
-        service = app.compose.services[dockerfile.service]
-        mounted = {mount.target for mount in service.volumes} | set(service.memory_folders)
-        for item in dockerfile.last_stage():
-            for path in item.arguments() if item.name == "VOLUME" else ():
+        paths = [
+            (item.line, path) for item in dockerfile.last_stage() if item.name == "VOLUME" for path in item.arguments()
+        ]
+        for name in app.services_of(dockerfile.service):
+            service = app.compose.services[name]
+            mounted = {mount.target for mount in service.volumes} | set(service.memory_folders)
+            for line, path in paths:
                 if path.rstrip("/") not in mounted:
-                    message = f"`VOLUME {path}` is mounted nowhere in compose.yaml"
+                    message = f"`VOLUME {path}` is mounted nowhere in `{name}`"
                     there = ", ".join(sorted(mounted)) or "nothing"
-                    yield Breach(dockerfile.file, item.line, message, f"mounted: {there}")
+                    yield Breach(dockerfile.file, line, message, f"mounted: {there}")
 
 
 RULE = EditionRule(
