@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ez_homelab.apply.copies import PENDING, complete_copies
 from ez_homelab.errors import CommandError
+from ez_homelab.observe.states import held
 from ez_homelab.plan.copies import is_of, volumes_of_apps
 
 if TYPE_CHECKING:
@@ -138,7 +139,10 @@ def _altered(service: DesiredService, found: ObservedServer) -> bool:
     """Whether the container was no longer the generation's own when the run began: an earlier one was cut off."""
     container = found.container(service.name)
     return bool(
-        container and container.fingerprint and not container.held and container.fingerprint != service.fingerprint
+        container
+        and container.fingerprint
+        and not held(service, container)
+        and container.fingerprint != service.fingerprint
     )
 
 

@@ -128,6 +128,7 @@ def _container(document: dict[str, Any]) -> ObservedContainer:
         labels=document["Config"].get("Labels") or {},
         finished_at=state.get("FinishedAt") or "",
         network_mode=document["HostConfig"].get("NetworkMode") or "",
+        restart_policy=(document["HostConfig"].get("RestartPolicy") or {}).get("Name") or "",
     )
 
 

@@ -3,7 +3,8 @@
 An engine that was killed leaves its containers running. The next one ends them before it does anything else, marks
 them as if a person had (moby, `killWithSignal`), and so `restart: unless-stopped` does not bring them back. Only the
 time tells them apart: nobody can ask an engine for anything between its start, when it writes its process number down,
-and the moment at which it has made its own network anew, which comes right after those stops.
+and the moment at which it has made its own network anew, which comes right after those stops. What sleeps may have
+ended at any time, and means nothing by it.
 """
 
 from __future__ import annotations
@@ -47,4 +48,5 @@ async def with_engine_stops(
 
 def _ended_by(container: ObservedContainer, moment: datetime) -> bool:
     finished = parse_time(container.finished_at)
-    return container.state == "exited" and finished is not None and finished < moment
+    ended = container.state == "exited" and not container.sleeps
+    return ended and finished is not None and finished < moment

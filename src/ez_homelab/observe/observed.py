@@ -43,6 +43,8 @@ class ObservedContainer:
     finished_at: str = ""
     network_mode: str = ""
     """As Docker says it: `container:ID` where it shares the network of another one."""
+    restart_policy: str = ""
+    """Docker's word; `no` for what sleeps: a waker starts and stops it, and nothing else does."""
     stopped_by: str = ""
     """Who stopped it, where that was no person: the engine (`observe/engine_start.py`), a run (`apply/cut_off.py`)."""
 
@@ -66,11 +68,23 @@ class ObservedContainer:
         """How a person stopped it; empty where nobody did.
 
         Docker restarts whatever ends by itself (`restart: unless-stopped`), so what stays ended was stopped by someone.
+        What Docker is not to restart tells nothing by having ended.
         """
         if self.state == "paused":
             return "paused by a person"
-        ended = self.state == "exited" and not self.error and not self.stopped_by
+        ended = self.state == "exited" and not self.error and not self.stopped_by and not self.sleeps
         return "stopped by a person" if ended else ""
+
+    @property
+    def sleeps(self) -> bool:
+        """Whether it was made to sleep while nobody uses it."""
+        return self.restart_policy == "no"
+
+    @property
+    def shares_network_of(self) -> str:
+        """The id of the container whose network it shares; empty where it has networks of its own."""
+        kind, _, identifier = self.network_mode.partition(":")
+        return identifier if kind == "container" else ""
 
     @property
     def crashes(self) -> bool:

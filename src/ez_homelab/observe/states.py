@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from ez_homelab.observe.observed import ObservedContainer, ObservedServer
     from ez_homelab.render.desired import Desired, DesiredService
 
-State = Literal["running", "starting", "held", "failed", "missing", "unknown"]
+State = Literal["running", "starting", "asleep", "held", "failed", "missing", "unknown"]
 
-# Worst first: an app of several containers is as well as its worst one.
-_WORST = ("unknown", "failed", "missing", "held", "starting", "running")
+# Worst first: an app of several containers is as well as its worst one, and asleep only where all of them are.
+_WORST = ("unknown", "failed", "missing", "held", "starting", "running", "asleep")
+
+ASLEEP = "asleep: wakes when somebody opens it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +59,30 @@ def service_state(service: DesiredService, found: ObservedServer | Unknown) -> t
     container = found.container(service.name)
     if container is None:
         return "missing", "no container"
+    return state_of(service, container)
+
+
+def is_asleep(service: DesiredService, container: ObservedContainer) -> bool:
+    """Whether it is one that sleeps, and does. Why it ended is of no account: whoever comes has it started anew."""
+    return bool(service.wake_group) and container.state in ("created", "exited")
+
+
+def held(service: DesiredService, container: ObservedContainer) -> str:
+    """How a person stopped the service's container; empty where nobody did. What sleeps cannot be held."""
+    return "" if service.wake_group else container.held
+
+
+def state_of(service: DesiredService, container: ObservedContainer) -> tuple[State, str]:
+    """What Docker says of the service's container, in our words."""
+    if is_asleep(service, container):
+        return "asleep", ASLEEP
+    if service.wake_group and container.state == "paused":
+        return "failed", container.held
     return container_state(container)
 
 
 def container_state(container: ObservedContainer) -> tuple[State, str]:
-    """What Docker says of a container, in our words."""
+    """What Docker says of a container that is always to run, in our words."""
     if container.held:
         return "held", container.held
     if container.crashes:

@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-Kind = Literal["image", "network", "volume", "authority", "certificate", "secret", "file", "service", "attachment"]
+Kind = Literal[
+    "image", "network", "volume", "authority", "certificate", "secret", "file", "service", "attachment",
+    "on-demand",
+]  # fmt: skip
 Verb = Literal[
     "build", "pull", "create", "copy", "issue", "renew", "write", "replace", "recreate", "start", "restart",
-    "connect", "disconnect", "own", "remove", "lock", "rotate",
+    "connect", "disconnect", "own", "remove", "lock", "rotate", "hold", "release",
 ]  # fmt: skip
 
 _SIGNS: dict[str, str] = {
@@ -48,9 +51,9 @@ class Action:
     @property
     def id(self) -> str:
         """The action's name, unique in its plan."""
-        # A volume can be copied and then given to another owner in one plan.
-        copy = ":copy" if self.verb == "copy" else ""
-        return f"{self.server}:{self.kind}:{self.name}{copy}"
+        # A volume can be copied and then given to another owner in one plan; what is held is let go again.
+        several = self.verb == "copy" or self.kind == "on-demand"
+        return f"{self.server}:{self.kind}:{self.name}{f':{self.verb}' if several else ''}"
 
     @property
     def sign(self) -> str:
@@ -135,7 +138,7 @@ class Plan:
         if not self.actions:
             servers = "the servers that could be looked at" if self.unknown else "the servers"
             return f"Nothing to do: {servers} are as the lab file says."
-        counts = Counter(action.kind for action in self.actions)
+        counts = Counter(action.kind for action in self.actions if action.kind != "on-demand")
         parts = ", ".join(f"{count} {_plural(kind, count)}" for kind, count in counts.items())
         return f"Plan {self.hash}: {parts}"
 

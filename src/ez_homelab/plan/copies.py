@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ez_homelab.observe.states import held
 from ez_homelab.plan.action import Action
 from ez_homelab.render.desired import STACKS_FOLDER, stack_folder
 
@@ -32,7 +33,7 @@ def copy_actions(server: DesiredServer, found: ObservedServer, *, start_held: bo
     A new version changes its data over the network as well, in a database beside it that stays as it is: the volumes of
     the whole app count. What a person stopped is left alone, as its container is, unless `start_held`. Use
     `after_copies` on the plan's other actions. Settings: `fresh` (`no`: a complete copy that is already there stands),
-    `stop` (containers of ours that run on the volume, or that get another image), `again` (those of them that the plan
+    `stop` (containers of ours that may run on the volume, or get another image), `again` (those of them that the plan
     leaves as they are), `image` (the version before), `space_for` (volumes of the stack that are still to be copied),
     `touched` (an image that may have changed the data already, so that only a copy from before it will do).
     """
@@ -159,9 +160,12 @@ def _chained(copies: Iterator[Action]) -> Iterator[Action]:
 
 def _held(service: DesiredService, found: ObservedServer) -> bool:
     container = found.container(service.name)
-    return bool(container and container.held)
+    return bool(container and held(service, container))
 
 
 def _runs(service: DesiredService, found: ObservedServer) -> bool:
+    """Whether it may run when the data is copied. What sleeps now may be awake by then; what wakes sleeps by then."""
     container = found.container(service.name)
-    return container is not None and container.fingerprint is not None and container.state in _RUNS
+    if container is None or container.fingerprint is None:
+        return False
+    return bool(service.wake_group) or container.state in _RUNS

@@ -10,7 +10,7 @@ from difflib import unified_diff
 from typing import TYPE_CHECKING, Literal
 
 from ez_homelab.observe.observed import Unknown
-from ez_homelab.observe.states import container_state
+from ez_homelab.observe.states import state_of
 from ez_homelab.plan.files import edited_files, is_still_kept
 from ez_homelab.render.desired import STACKS_FOLDER, stack_folder
 
@@ -127,7 +127,7 @@ def _missing(service: DesiredService, found: ObservedServer) -> Iterator[Drift]:
 
 
 def _state(service: DesiredService, container: ObservedContainer, found: ObservedServer) -> Iterator[Drift]:
-    state, evidence = container_state(container)
+    state, evidence = state_of(service, container)
     kind: DriftKind
     if state == "held":
         kind, fix = "held", "ez-homelab apply --start-held"

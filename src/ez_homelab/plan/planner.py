@@ -12,6 +12,7 @@ from ez_homelab.plan.certificates import certificate_actions
 from ez_homelab.plan.copies import after_copies, after_rotations, copy_actions
 from ez_homelab.plan.files import OVERWRITE, Choices, file_actions, kept_files, marker_of
 from ez_homelab.plan.images import after_the_mirror, image_actions, named_by_digest
+from ez_homelab.plan.quiet import in_quiet
 from ez_homelab.plan.services import ServicePlanner, unneeded_networks
 from ez_homelab.plan.subnets import free_subnets
 from ez_homelab.render.desired import MARKER, STACKS_FOLDER, stack_folder
@@ -57,7 +58,8 @@ def make_plan(
         files += named_by_digest(server, found, {action.name for action in files} | {item.path for item in own_kept})
         planned = _plan_server(desired.domain, server, found, services, files, own)
         copies = after_rotations(copies, planned, server)
-        actions += [*copies, *after_the_mirror(after_copies(planned, copies, server), server)]
+        whole = [*copies, *after_the_mirror(after_copies(planned, copies, server), server)]
+        actions += in_quiet(whole, server, found, own, {item.name for item in services.held})
         held += services.held
     return Plan(tuple(actions), tuple(held), tuple(unknown), desired.warnings, tuple(kept))
 

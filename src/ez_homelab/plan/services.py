@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ez_homelab.config.model import MIRROR
 from ez_homelab.images.reference import is_edition, short
+from ez_homelab.observe.states import held, is_asleep
 from ez_homelab.plan.action import Action, Held
 from ez_homelab.plan.copies import image_before, volumes_of_apps, way_back_downtime
 from ez_homelab.render.desired import STACKS_FOLDER
@@ -50,10 +51,15 @@ class ServicePlanner:
         self._containers = {container.name: container for container in found.containers}
         self.held: list[Held] = []
 
+    @property
+    def _left_alone(self) -> set[str]:
+        return {one.name.rpartition("/")[2] for one in self.held}
+
     def actions(self, after: Iterable[Action]) -> list[Action]:
         """Actions for every service that is not as desired; each waits for those of `after` that concern it."""
         earlier = list(after)
         needs = {service.name: need for service in self._server.services if (need := self._need(service))}
+        needs |= {name: need for name, need in self._of_shared_networks(needs) if name not in self._left_alone}
         actions = [self._change(service, needs[service.name], earlier, needs) for service in self._server.services
                    if service.name in needs]  # fmt: skip
         return actions + list(self._attachments(needs, earlier))
@@ -71,16 +77,29 @@ class ServicePlanner:
         if container is None:
             before = self._found.applied.images.get(service.name, "")
             return _other_source(service, before, "create", {}) or Need("create", "missing")
-        if held := container.held:
+        # Docker starts no paused container; it has to go on first.
+        settings = {"paused": "yes"} if container.state == "paused" else {}
+        if by := held(service, container):
             if not self._start_held:
-                self.held.append(Held(self._server.name, service.key, held))
+                self.held.append(Held(self._server.name, service.key, by))
                 return None
-            # Docker starts no paused container; it has to go on first.
-            settings = {"paused": "yes"} if container.state == "paused" else {}
             return self._outdated(service, container, settings) or Need(
-                "start", f"{held}; --start-held was given", settings
+                "start", f"{by}; --start-held was given", settings
             )
-        return self._outdated(service, container, {}) or _unwell(container)
+        outdated = self._outdated(service, container, settings)
+        return outdated or (None if is_asleep(service, container) else _unwell(container, settings))
+
+    def _of_shared_networks(self, needs: Mapping[str, Need]) -> Iterator[tuple[str, Need]]:
+        """What shares the network of a container that is made anew is made anew too, and what is started again with it:
+        it would be left in a network that nobody is in any longer."""
+        for service in self._server.services:
+            need, own = needs.get(service.network_of), needs.get(service.name)
+            if need is None or service.name not in self._containers or (own and own.makes_anew):
+                continue
+            if need.makes_anew:
+                yield service.name, Need("recreate", "the network it shares is made anew", own.settings if own else {})
+            elif own is None and self._containers[service.name].state == "running":
+                yield service.name, Need("restart", f"the network it shares is that of {service.network_of}")
 
     def _outdated(
         self, service: DesiredService, container: ObservedContainer, settings: Mapping[str, str]
@@ -100,6 +119,9 @@ class ServicePlanner:
         # A container that never started knows its networks by name only.
         if any(identifier and identifier not in self._network_ids for identifier in container.networks.values()):
             return Need("recreate", "a network it was made with is gone", settings)
+        shared = self._containers.get(service.network_of)
+        if shared and container.shares_network_of and container.shares_network_of != shared.id:
+            return Need("recreate", "the network it shares is gone", settings)
         return None
 
     def _is_kept(self, service: DesiredService) -> bool:
@@ -108,9 +130,8 @@ class ServicePlanner:
 
     def _change(self, service: DesiredService, need: Need, earlier: list[Action], needs: dict[str, Need]) -> Action:
         concerned = (action.id for action in earlier if _concerns(action, service, self._server.certificate.path))
-        before = (
-            f"{self._server.name}:service:{service.stack}/{other}" for other in service.depends_on if other in needs
-        )
+        depends_on = dict.fromkeys((*service.depends_on, *([service.network_of] if service.network_of else [])))
+        before = (f"{self._server.name}:service:{service.stack}/{other}" for other in depends_on if other in needs)
         downtime = 0.0 if need.verb in ("create", "start") else service.expected_downtime
         return Action(
             self._server.name, "service", service.key, need.verb, need.cause, waits_for=(*concerned, *before),
@@ -139,7 +160,7 @@ class ServicePlanner:
             if container is None or (need and need.makes_anew):
                 continue
             after = (f"{self._server.name}:service:{service.key}",) if need else ()
-            if need or container.state == "running":
+            if need or container.state == "running" or is_asleep(service, container):
                 yield from self._joins(service, container, earlier, after)
             yield from self._leaves(service, container, after)
 
@@ -217,7 +238,7 @@ def _what_changed(service: DesiredService, container: ObservedContainer) -> str:
     return f"image {before} with another digest"
 
 
-def _unwell(container: ObservedContainer) -> Need | None:
+def _unwell(container: ObservedContainer, settings: Mapping[str, str]) -> Need | None:
     if container.crashes:
         # Without its exit status, which Docker forgets at every new try: the same fault has to give the same plan.
         return Need("restart", "crashes at its start")
@@ -226,6 +247,8 @@ def _unwell(container: ObservedContainer) -> Need | None:
             return Need("start", f"stopped by {container.stopped_by}")
         case "created" | "exited", _:
             return Need("start", f"did not start: {container.error}" if container.error else "never started")
+        case "paused", _:
+            return Need("start", container.held, settings)
         case "dead" | "removing", _:
             return Need("recreate", f"Docker calls it {container.state}")
         case "running", "unhealthy":

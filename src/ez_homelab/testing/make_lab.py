@@ -184,6 +184,8 @@ def container_of(service: DesiredService, *, at: datetime = NOW) -> ObservedCont
         networks={name: network_id(name) for name in (*service.networks, *service.live_networks)},
         published=service.published,
         labels={FINGERPRINT_LABEL: service.fingerprint, "com.docker.compose.project": service.stack},
+        network_mode=f"container:id-of-{service.network_of}" if service.network_of else "",
+        restart_policy="no" if service.wake_group else "unless-stopped",
     )
 
 

@@ -54,3 +54,11 @@ def test_it_is_started_again_without_being_asked_to() -> None:
     plan = make_plan(desired, found)
     assert [(action.name.partition("/")[2], action.verb) for action in plan.actions] == [("dokuwiki", "start")]
     assert plan.held == ()
+
+
+async def test_what_sleeps_is_nobodys_doing() -> None:
+    host = FakeHost("core")
+    network = ObservedNetwork("2", "bridge", (), internal=False, managed=False, created=MADE)
+    container = replace(CONTAINER, finished_at="2026-11-22T22:42:40.610066846Z", restart_policy="no")
+    assert await with_engine_stops(host, (container,), (network,)) == (container,)
+    assert host.commands == []

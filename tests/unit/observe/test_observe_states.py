@@ -6,8 +6,8 @@ import pytest
 
 from ez_homelab.config.model import AppInstance, Stack
 from ez_homelab.observe import Unknown
-from ez_homelab.observe.states import app_statuses
-from ez_homelab.testing.make_lab import NOW, container_of, desired_of, make_lab, observed_as
+from ez_homelab.observe.states import ASLEEP, app_statuses, held, state_of
+from ez_homelab.testing.make_lab import NOW, container_of, desired_of, make_lab, observed_as, replace_fields
 
 DESIRED = desired_of(make_lab())
 
@@ -53,3 +53,49 @@ def test_an_app_of_two_containers_is_as_well_as_the_worse(fields: dict[str, str]
     desired = replace(lab, servers={"core": replace(server, stacks=stacks)})
     found = observed_as(lab, extra_containers=[replace(container_of(second), **fields)])
     assert app_statuses(desired, found)[-1].state == state
+
+
+LAZY = replace(DESIRED.servers["core"].services[-1], wake_group="glances")
+
+
+@pytest.mark.parametrize(
+    ("fields", "state"),
+    [
+        ({"state": "exited", "exit_code": 143}, "asleep"),
+        ({"state": "exited", "error": "no such program"}, "asleep"),
+        ({"state": "exited", "stopped_by": "a run that was cut off"}, "asleep"),
+        ({"state": "created"}, "asleep"),
+        ({}, "running"),
+        ({"health": "starting"}, "starting"),
+        ({"health": "unhealthy"}, "failed"),
+        ({"state": "paused"}, "failed"),
+        ({"state": "dead"}, "failed"),
+    ],
+)
+def test_one_that_sleeps(fields: dict[str, object], state: str) -> None:
+    assert state_of(LAZY, replace_fields(container_of(LAZY), fields))[0] == state
+
+
+def test_an_app_of_which_some_containers_sleep_is_as_the_others_are() -> None:
+    lab = desired_of(make_lab(stacks=[Stack("s", apps=(AppInstance("glances", "glances"),))]))
+    server = lab.servers["core"]
+    services = tuple(replace(LAZY, name=name, stack="s") for name in ("glances", "glances-store"))
+    stacks = (server.stacks[0], replace(server.stacks[1], services=services))
+    desired = replace(lab, servers={"core": replace(server, stacks=stacks)})
+
+    def told(**fields: str) -> tuple[str, str]:
+        asleep = {"glances-store": {"state": "exited"}, "glances": fields}
+        app = app_statuses(desired, observed_as(desired, containers=asleep))[-1]
+        return app.state, app.evidence
+
+    assert told() == ("running", "healthy")
+    assert told(health="starting")[0] == "starting"
+    assert told(health="unhealthy")[0] == "failed"
+    assert told(state="exited") == ("asleep", ASLEEP)
+
+
+def test_what_sleeps_tells_nothing_by_having_ended_also_where_it_is_not_to_sleep_any_longer() -> None:
+    container = replace(container_of(LAZY), state="exited")
+    assert container.held == ""
+    assert held(LAZY, replace(container, restart_policy="unless-stopped")) == ""
+    assert replace(container, restart_policy="unless-stopped").held == "stopped by a person"

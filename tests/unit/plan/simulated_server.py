@@ -40,6 +40,9 @@ class SimulatedServer:
         self.desired = desired
         self.server: DesiredServer = desired.servers[found.name]
         self.found = found
+        self.held: set[str] = set()
+        """Wake groups that the waker leaves alone."""
+        self._count = 0
 
     def carry_out(self, plan: Plan, random: Random, *, only: int | None = None) -> None:
         """Do the plan's actions in some order that keeps what each waits for; with `only`, stop after so many."""
@@ -64,6 +67,7 @@ class SimulatedServer:
             "file": self._file,
             "service": self._service,
             "attachment": self._attachment,
+            "on-demand": self._on_demand,
         }
         kinds[action.kind](action)
 
@@ -158,8 +162,32 @@ class SimulatedServer:
         state = FileState(wanted.sha256, wanted.mode, wanted.uid, wanted.gid)
         self.found = replace(self.found, files={**self.found.files, action.name: state})
 
+    def _on_demand(self, action: Action) -> None:
+        names = {group.name: group.containers for group in self.server.wake_groups}
+        require(action.name in names, "no such wake group")
+        waker = self.container("waker")
+        require(waker and waker.state == "running", "the waker does not answer")
+        if action.verb == "hold":
+            self.held.add(action.name)
+            return
+        require(action.name in self.held, "it is not held")
+        self.held.discard(action.name)
+        for name in names[action.name]:
+            there = self.container(name)
+            require(there, f"{name} is let go and not there")
+            assert there is not None
+            self._put(replace(there, state="exited", health="none"))
+
+    def _quietly(self, name: str) -> None:
+        """A waker stops what it finds half started; what sleeps no longer it has to have forgotten."""
+        service = next((one for one in self.server.services if one.name == name), None)
+        waker = self.container("waker")
+        if service and service.wake_group and waker and waker.state == "running":
+            require(service.wake_group in self.held, f"{name} is changed while the waker watches it")
+
     def _service(self, action: Action) -> None:
         stack, _, name = action.name.partition("/")
+        self._quietly(name)
         there = self.container(name)
         if action.verb == "remove":
             require(there and there.fingerprint is not None, "not our container")
@@ -203,7 +231,13 @@ class SimulatedServer:
         require(all(ends.values()), f"networks are missing: {ends}")
         for other in service.depends_on:
             require(self.container(other), f"{other} is not there yet")
-        made = container_of(service)
+        self._count += 1
+        made = replace(container_of(service), id=f"made-{self._count}-{service.name}")
+        if service.network_of:
+            shared = self.container(service.network_of)
+            require(shared, f"{service.network_of} is not there, whose network it shares")
+            assert shared is not None
+            made = replace(made, network_mode=f"container:{shared.id}")
         self._put(replace(made, networks={name: end.id for name, end in ends.items() if end}))
 
     def _attachment(self, action: Action) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from simulated_server import SimulatedServer, in_some_order
+from sleeping_apps import with_sleeping
 
 from ez_homelab.config.model import AppInstance, Limits, Stack
 from ez_homelab.observe import ObservedNetwork, ObservedVolume
@@ -33,12 +34,21 @@ LABS: dict[str, tuple[Stack, ...] | None] = {
     "two apps": (Stack("wiki", apps=(WIKI, GLANCES)),),
     "the app with a limit": (Stack("wiki", apps=(replace(WIKI, limits=Limits("600M")),)),),
     "a second wiki": (Stack("wiki", apps=(WIKI, AppInstance("notes", "dokuwiki"))),),
+    "the app sleeps": (Stack("wiki", apps=(WIKI,)),),
+    "both sleep together": (Stack("wiki", apps=(WIKI, GLANCES)),),
+    "both sleep, by another engine": (Stack("wiki", apps=(WIKI, GLANCES)),),
+}
+SLEEPING: dict[str, dict[str, tuple[str, ...]]] = {
+    "the app sleeps": {"dokuwiki": ("dokuwiki",)},
+    "both sleep together": {"both": ("glances", "dokuwiki")},
+    "both sleep, by another engine": {"dokuwiki": ("dokuwiki",), "glances": ("glances",)},
 }
 
 
 @cache
 def desired(name: str, images: str) -> Desired:
-    return desired_of(make_lab(stacks=LABS[name], images="packages" if images == "packages" else "registry"))
+    made = desired_of(make_lab(stacks=LABS[name], images="packages" if images == "packages" else "registry"))
+    return with_sleeping(made, SLEEPING.get(name, {}), waker="another" not in name) if name in SLEEPING else made
 
 
 Mutation = "Callable[[ObservedServer, int], ObservedServer]"
