@@ -13,6 +13,7 @@ from .admin import Administration
 from .apps import Apps
 from .docker import Docker
 from .door import Door
+from .holds import Holds
 from .held import Room
 from .keeper import Tools
 from .options import Options
@@ -44,7 +45,7 @@ async def run(options: Options) -> None:
         clock=time.monotonic,
         starts=asyncio.Semaphore(settings.lazy.starts_at_once),
     )
-    apps = Apps(settings, tools)
+    apps = Apps(settings, tools, Holds(options.data / "held.json"))
     telling = Telling(apps, statistics)
     door = Door(apps, pages, statistics, telling, Room(options.spool))
     async with AsyncExitStack() as closing:

@@ -2,9 +2,10 @@
 
     docker exec waker python3 -m waker.admin status
     docker exec waker python3 -m waker.admin wake wiki
+    docker exec waker python3 -m waker.admin hold wiki 600
 
-`GET /status`, `POST /apps/NAME/wake`, `POST /apps/NAME/sleep`. JSON comes back, `{"error": ..., "fix": ...}` where it
-was not done.
+`GET /status`; `POST /apps/NAME/wake`, `.../sleep`, `.../hold/SECONDS`, `.../release`. JSON comes back, `{"error": ...,
+"kind": ..., "fix": ...}` where it was not done.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ import os
 import re
 import sys
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote
 
 from .client import Server
+from .holds import LONGEST
 from .states import Answer, State
 from .wire import WireError
 
@@ -28,9 +31,10 @@ if TYPE_CHECKING:
     from .telling import Telling
 
 SOCKET = "/run/waker/admin.sock"
+LOGS = "ez-homelab logs waker"
 SECONDS = 600.0
 LOOK_EVERY = 0.5
-ORDER = re.compile(r"/apps/([^/]+)/(wake|sleep)")
+ORDER = re.compile(r"/apps/([^/]+)/(wake|sleep|release|hold/([0-9]{1,9}))")
 
 
 class Administration:
@@ -46,14 +50,33 @@ class Administration:
         if exchange.path == "/status":
             await _answer(exchange, 200, self._telling.status())
         elif order is None or exchange.head.method != "POST":
-            await _answer(
-                exchange, 404, _error("the request is not known", "GET /status or POST /apps/NAME/wake|sleep")
-            )
-        elif (keeper := self._apps.keepers.get(order[1])) is None:
-            await _answer(exchange, 404, _error(f"{order[1]} is no app that sleeps", "ez-homelab status"))
+            known = "GET /status or POST /apps/NAME/wake|sleep|hold/SECONDS|release"
+            await _answer(exchange, 404, _error("request", "the request is not known", known))
+        elif (keeper := self._apps.keepers.get(unquote(order[1]))) is None:
+            sentence = f"{unquote(order[1])} is no app that sleeps"
+            await _answer(exchange, 404, _error("unknown", sentence, "ez-homelab status"))
         else:
-            document = await (self._wake(keeper) if order[2] == "wake" else self._sleep(keeper))
+            document = await self._done(keeper, order[2], order[3])
             await _answer(exchange, 409 if "error" in document else 200, document)
+
+    async def _done(self, keeper: Keeper, order: str, seconds: str | None) -> dict[str, Any]:
+        if seconds is not None:
+            return await self._hold(keeper, float(seconds))
+        orders = {"wake": self._wake, "sleep": self._sleep, "release": self._release}
+        return await orders[order](keeper)
+
+    async def _hold(self, keeper: Keeper, seconds: float) -> dict[str, Any]:
+        name = keeper.app.name
+        if not 0 < seconds <= LONGEST:
+            return _error("request", f"{name} cannot be held for {seconds:g} s", f"1 to {LONGEST:.0f} seconds")
+        if await self._apps.hold(keeper, seconds):
+            return {"app": name, "state": "held", "seconds": seconds}
+        return _error("route", f"{name} cannot be held: {keeper.trouble or 'its route changes'}", LOGS)
+
+    async def _release(self, keeper: Keeper) -> dict[str, Any]:
+        await self._apps.release(keeper)
+        await keeper.settled()
+        return {"app": keeper.app.name, "state": keeper.life.state.value, "reason": keeper.life.reason}
 
     async def _wake(self, keeper: Keeper) -> dict[str, Any]:
         began = keeper.now
@@ -61,12 +84,17 @@ class Administration:
             await keeper.settled()
         if keeper.life.state is State.AWAKE:
             return {"app": keeper.app.name, "state": "awake", "seconds": round(keeper.now - began, 3)}
-        return _error(f"{keeper.app.name} has not started: {keeper.life.reason}", f"ez-homelab logs {keeper.app.name}")
+        sentence = f"{keeper.app.name} has not started: {keeper.life.reason}"
+        return _error("failed", sentence, f"ez-homelab logs {keeper.app.name}")
 
     async def _sleep(self, keeper: Keeper) -> dict[str, Any]:
         name = keeper.app.name
         if self._apps.scheduled(keeper.app):
-            return _error(f"{name} is kept awake at this hour", "change its hours, or wait until they are over")
+            return _error(
+                "hours", f"{name} is kept awake at this hour", "change its hours, or wait until they are over"
+            )
+        if keeper.life.state is State.HELD:
+            return _error("held", f"{name} is being changed", "try again when that is done")
         await keeper.settled()
         await keeper.idle()
         if keeper.life.state is State.AWAKE:
@@ -75,7 +103,7 @@ class Administration:
             await keeper.settled()
         if keeper.life.state in (State.ASLEEP, State.FAILED):
             return {"app": name, "state": keeper.life.state.value}
-        return _error(f"{name} is in use: it stays awake", "try again when nobody uses it")
+        return _error("in use", f"{name} is in use: it stays awake", "try again when nobody uses it")
 
     async def _quiet(self, keeper: Keeper) -> None:
         """Return when nobody uses it. What the last look does not know yet counts as use, and so does a connection that
@@ -93,8 +121,8 @@ async def _answer(exchange: Exchange, status: int, document: dict[str, Any]) -> 
     await exchange.answer(status, json.dumps(document).encode() + b"\n", [("Content-Type", "application/json")])
 
 
-def _error(sentence: str, fix: str) -> dict[str, Any]:
-    return {"error": sentence, "fix": fix}
+def _error(kind: str, sentence: str, fix: str) -> dict[str, Any]:
+    return {"error": sentence, "kind": kind, "fix": fix}
 
 
 async def ask(path: str, method: str, target: str) -> bytes:
@@ -103,14 +131,15 @@ async def ask(path: str, method: str, target: str) -> bytes:
 
 
 def main(arguments: list[str]) -> int:
-    """The client: `status`, `wake APP` or `sleep APP`; the answer to standard output; exit 1 where it is an error."""
-    requests = {1: ("GET", "/status"), 2: ("POST", "/apps/{1}/{0}")}
-    method, target = requests.get(len(arguments), ("GET", ""))
+    """The client: `status`, `wake APP`, `sleep APP`, `hold APP SECONDS` or `release APP`; the answer to standard
+    output; exit 1 where it is an error."""
+    requests = {1: ("GET", "/status"), 2: ("POST", "/apps/{1}/{0}"), 3: ("POST", "/apps/{1}/{0}/{2}")}
+    method, target = requests.get(len(arguments), ("GET", "/"))
     path = os.environ.get("WAKER_SOCKET", SOCKET)
     try:
-        answer = asyncio.run(ask(path, method, target.format(*arguments) or "/"))
+        answer = asyncio.run(ask(path, method, target.format(*(quote(one, safe="") for one in arguments))))
     except (OSError, WireError) as fault:
-        answer = json.dumps(_error(f"the waker does not answer at {path}: {fault}", "ez-homelab logs waker")).encode()
+        answer = json.dumps(_error("silent", f"the waker does not answer at {path}: {fault}", LOGS)).encode()
     sys.stdout.buffer.write(answer)
     return 1 if not answer or b'"error"' in answer[:10] else 0
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from . import activity
 from .docker import DockerError
+from .holds import Hold
 from .keeper import Keeper
 from .schedule import is_on
 from .states import State
@@ -16,6 +17,7 @@ from .states import State
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .holds import Holds
     from .keeper import Tools
     from .settings import LazyApp, LazyRoute, Settings
 
@@ -32,8 +34,11 @@ RECONNECT = (0.2, 10.0)
 class Apps:
     """Every lazy app and its keeper."""
 
-    def __init__(self, settings: Settings, tools: Tools, wall_clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, settings: Settings, tools: Tools, holds: Holds, wall_clock: Callable[[], float] = time.time
+    ) -> None:
         self.settings = settings
+        self._holds = holds
         self.keepers: dict[str, Keeper] = {}
         self._tools = tools
         self._wall_clock = wall_clock
@@ -68,6 +73,27 @@ class Apps:
         """One look at what is in use."""
         return await activity.look(self._tools.traefik)
 
+    async def hold(self, keeper: Keeper, seconds: float) -> bool:
+        """Hold an app; whether its names lead to the waker now. Where they do not, it is not held."""
+        keeper.hold(seconds)
+        self._holds.add(keeper.app.name, Hold(seconds, keeper.life.slept))
+        await keeper.idle()
+        if keeper.direct is False:
+            return True
+        await self.release(keeper)
+        return False
+
+    async def release(self, keeper: Keeper, *, expired: bool = False) -> None:
+        """Hold an app no longer (`expired`: unless it was held anew). It then wakes or falls asleep, as is found."""
+        running = None
+        try:
+            running = await self._tools.docker.running()
+        except DockerError as fault:
+            log.warning("%s is released, but what runs of it is not known: %s", keeper.app.name, fault)
+        if not expired or keeper.now >= keeper.life.held_until:
+            keeper.release(running, stay=self.scheduled(keeper.app))
+        self._keep_holds()
+
     def soon(self) -> None:
         """Look at Docker soon."""
         self._look.set()
@@ -81,9 +107,17 @@ class Apps:
                 self._leaving[name] = asyncio.create_task(gone.stop())
             routes.remove(name)
         for app in lazy.apps.values():
-            keeper = self.keepers.setdefault(app.name, Keeper(app, self._tools, self.soon))
-            keeper.app = app
+            if app.name in self.keepers:
+                self.keepers[app.name].app = app
+                continue
+            keeper = self.keepers[app.name] = Keeper(app, self._tools, self.soon)
+            if hold := self._holds.of(app.name):
+                keeper.hold(hold.seconds, slept=hold.slept)
+        self._keep_holds()
         self.soon()
+
+    def _keep_holds(self) -> None:
+        self._holds.keep([name for name, keeper in self.keepers.items() if keeper.life.state is State.HELD])
 
     async def _tick(self) -> None:
         while True:
@@ -100,11 +134,18 @@ class Apps:
         for keeper in self.keepers.values():
             if keeper.life.state in (State.ASLEEP, State.FAILED) and self.scheduled(keeper.app):
                 keeper.ask()
+        await self._end_holds()
         awake = [keeper for keeper in self.keepers.values() if keeper.life.state is State.AWAKE]
         now = self._tools.clock()
         if awake and now - self._looked >= self._between(awake):
             self._looked = now
             await self._watch(awake)
+
+    async def _end_holds(self) -> None:
+        for keeper in tuple(self.keepers.values()):
+            if keeper.life.state is State.HELD and keeper.now >= keeper.life.held_until:
+                log.warning("%s was held until now, and nobody has released it", keeper.app.name)
+                await self.release(keeper, expired=True)
 
     async def _watch(self, awake: list[Keeper]) -> None:
         sight = await self.look()

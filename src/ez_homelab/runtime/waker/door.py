@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 from .held import HeldBody
-from .pages import HEADERS, Pages, state_of, wants_page
+from .pages import HEADERS, SENTENCES, Pages, state_of, wants_page
 from .proxy import UnreachableError, hand_on, reach, until_gone
 from .routes import MARK, OWN_PATHS
-from .states import Answer, State
+from .states import UNSETTLED, Answer, State
 from .wire import WireError, last_chunk
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ class Door:
         while True:
             told = state_of(keeper, self._statistics.of(keeper.app.name))
             await exchange.send_chunk(b"data: %b\n\n" % json.dumps(told).encode())
-            if keeper.life.state not in (State.WAKING, State.FALLING_ASLEEP):
+            if keeper.life.state not in UNSETTLED or keeper.gone:
                 break
             await keeper.changed(1.0)
         await exchange.stream.send(last_chunk([]))
@@ -202,13 +202,14 @@ class Door:
 
     async def _refuse(self, exchange: Exchange, keeper: Keeper) -> None:
         pause = max(1, round(keeper.life.retry_at - keeper.now))
-        reason = keeper.life.reason or "it was stopped again and again"
+        gone = "it sleeps no more" if keeper.gone else "it was stopped again and again"
+        reason = keeper.life.reason or gone
         await exchange.say(503, f"{keeper.app.title} has not started: {reason}", [("Retry-After", str(pause))])
 
     async def _come_again(self, exchange: Exchange, keeper: Keeper) -> None:
         typical = self._statistics.of(keeper.app.name).p95 or 5.0
         left = max(1, round(typical - (keeper.now - keeper.life.since)))
-        await exchange.say(503, f"{keeper.app.title} is starting.", [("Retry-After", str(left))])
+        await exchange.say(503, f"{keeper.app.title} {SENTENCES[keeper.life.state]}", [("Retry-After", str(left))])
 
 
 class _Live:

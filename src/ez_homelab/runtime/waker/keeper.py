@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from . import activity
 from .docker import Docker, DockerError
 from .readiness import StartError, ends, is_ready
-from .states import Answer, Life, State
+from .states import UNSETTLED, Answer, Life, State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 
     from .routes import RouteFiles
     from .settings import Container, LazyApp
@@ -67,7 +67,9 @@ class Keeper:
         """What keeps the route from being as it should be."""
         self._tools = tools
         self._activity = activity.Activity()
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.gone = False
+        """Whether it is kept no longer, so that nobody need wait for it."""
         self._changed = asyncio.Event()
         self._died = asyncio.Event()
         self._routed_at = 0.0
@@ -80,18 +82,50 @@ class Keeper:
     @property
     def at_work(self) -> bool:
         """Whether something is being done with it."""
-        return self._task is not None and not self._task.done()
+        return bool(self._tasks)
 
     def ask(self, *, again: bool = False) -> Answer:
         """Somebody comes (`again`: by the button on the page). What to do with them; a start is on its way then."""
         answer = self.life.retry(self.now) if again else self.life.ask(self.now)
         if answer is Answer.START:
-            self._begin(self._wake())
+            self._begin(self._wake)
         return answer
 
+    def hold(self, seconds: float, *, slept: bool | None = None) -> None:
+        """Hold it: what is being done with it ends, and its names are led to the waker, which `idle` waits for.
+
+        `slept`: whether it did when it was held, where an earlier waker held it.
+        """
+        self.life.hold(self.now, seconds)
+        if slept is not None:
+            self.life.slept = slept
+        for task in self._tasks:
+            task.cancel()
+        self.step, self.log = "", []
+        self._activity.begin_anew()
+        self._tell()
+        self._begin(self._lead_to_waker)
+        log.info("%s is held for %.0f s", self.app.name, seconds)
+
+    def release(self, running: Mapping[str, bool] | None, *, stay: bool) -> None:
+        """Hold it no longer. `running`: what Docker says, None where it does not; `stay`: it may not sleep now."""
+        if self.life.state is not State.HELD:
+            return
+        up = [(running or {}).get(container.name, False) for container in self.app.containers]
+        answer = self.life.release(self.now, running=all(up), stay=stay)
+        log.info("%s is held no longer", self.app.name)
+        self._tell()
+        if answer is Answer.START:
+            self._begin(self._adopt if all(up) else self._wake)
+        elif self.life.state is State.FALLING_ASLEEP:
+            self._begin(self._sleep_again)
+        elif any(up):
+            self._begin(self._put_away)
+        self._look_soon()
+
     async def settled(self) -> None:
-        """Return when it neither wakes nor falls asleep."""
-        while self.life.state in (State.WAKING, State.FALLING_ASLEEP):
+        """Return when it neither wakes nor falls asleep nor is held."""
+        while self.life.state in UNSETTLED and not self.gone:
             await self._changed.wait()
 
     async def changed(self, seconds: float) -> None:
@@ -112,18 +146,26 @@ class Keeper:
         """Docker says which containers run. What is being done already goes on undisturbed."""
         if self.at_work:
             return
+        if self.life.state is State.HELD:
+            self._mind_route()
+            return
         up = [running.get(container.name, False) for container in self.app.containers]
         before = self.life.state
         if self.life.found(self.now, running=all(up)) is Answer.START:
-            self._begin(self._wake(adopted=True))
+            self._begin(self._adopt)
         elif before is not self.life.state:
             log.info("%s is not running any more", self.app.name)
             self._tell()
-            self._begin(self._put_away())
+            self._begin(self._put_away)
         elif before is not State.AWAKE and any(up):
-            self._begin(self._put_away())
-        elif self._tools.routes.leads(self.app) is not (before is State.AWAKE) or self.direct is None:
-            self._begin(self._route_again())
+            self._begin(self._put_away)
+        else:
+            self._mind_route()
+
+    def _mind_route(self) -> None:
+        direct = self.life.state is State.AWAKE
+        if self._tools.routes.leads(self.app) is not direct or self.direct is None:
+            self._begin(self._route_again)
 
     def observe(self, in_use: bool | None) -> None:
         """It was looked at (see `Activity`)."""
@@ -140,29 +182,32 @@ class Keeper:
             return False
         self.life.fall(self.now)
         self._tell()
-        self._begin(self._sleep())
+        self._begin(self._sleep)
         return True
 
     async def idle(self) -> None:
         """Return when nothing is being done with it."""
-        while self._task is not None and not self._task.done():
-            await asyncio.wait({self._task})
+        while self._tasks:
+            await asyncio.wait(self._tasks)
 
     async def stop(self) -> None:
-        """Leave it as it is."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        """Leave it as it is, for good."""
+        self.gone = True
+        self._tell()
+        for task in self._tasks:
+            task.cancel()
+        await self.idle()
 
-    def _begin(self, work: Coroutine[object, object, None]) -> None:
-        self._task = asyncio.create_task(self._in_turn(self._task, work), name=f"keep {self.app.name}")
+    def _begin(self, work: Callable[[], Awaitable[None]]) -> None:
+        task = asyncio.create_task(self._in_turn(tuple(self._tasks), work), name=f"keep {self.app.name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
-    async def _in_turn(self, before: asyncio.Task[None] | None, work: Coroutine[object, object, None]) -> None:
-        if before is not None and before is not asyncio.current_task():
-            await asyncio.wait({before})
+    async def _in_turn(self, before: Collection[asyncio.Task[None]], work: Callable[[], Awaitable[None]]) -> None:
+        if before:
+            await asyncio.wait(before)
         try:
-            await work
+            await work()
         except Exception:
             log.exception("%s: what was being done has failed", self.app.name)
             self._give_up("the waker has failed; its log says why")
@@ -194,6 +239,10 @@ class Keeper:
             log.info("%s is awake after %.2f s", self.app.name, self.now - began)
             await self._route(direct=True)
 
+    async def _adopt(self) -> None:
+        """Somebody else has started it."""
+        await self._wake(adopted=True)
+
     async def _start(self, limit: asyncio.Timeout) -> None:
         for container in self.app.containers:
             self.step = container.name
@@ -202,7 +251,7 @@ class Keeper:
             async with self._tools.starts:
                 # Waiting for others to start is no fault of this app's.
                 limit.reschedule((limit.when() or 0.0) + self.now - queued)
-                await self._tools.docker.start(container.name)
+                await self._whole(self._tools.docker.start(container.name))
             await self._until_ready(container)
 
     async def _until_ready(self, container: Container) -> None:
@@ -226,7 +275,7 @@ class Keeper:
         if self.life.state is State.WAKING:
             self.life.fail(self.now, reason)
         elif self.life.state is State.FALLING_ASLEEP and self.life.asleep(self.now) is Answer.START:
-            self._begin(self._wake())
+            self._begin(self._wake)
         self._tell()
 
     async def _last_lines(self) -> list[str]:
@@ -252,6 +301,11 @@ class Keeper:
         if answer is Answer.START:
             await self._wake()
 
+    async def _sleep_again(self) -> None:
+        """It slept before it was held. What Traefik counted until now was not at what runs now."""
+        await self.look(await activity.look(self._tools.traefik))
+        await self._sleep()
+
     async def _is_left_alone(self) -> bool:
         """Lead its names to the waker, and look twice whether anybody is still with the app."""
         if not await self._route(direct=False):
@@ -262,6 +316,9 @@ class Keeper:
             if in_use is not False or self.in_flight or self.life.wanted:
                 return False
         return True
+
+    async def _lead_to_waker(self) -> None:
+        await self._route(direct=False)
 
     async def _put_away(self) -> None:
         """Its names lead to the waker, and what still runs of it is stopped."""
@@ -276,9 +333,21 @@ class Keeper:
     async def _stop_containers(self) -> None:
         for container in reversed(self.app.containers):
             try:
-                await self._tools.docker.stop(container.name)
+                await self._whole(self._tools.docker.stop(container.name))
             except DockerError as fault:
                 log.warning("%s cannot be stopped: %s", container.name, fault)
+
+    async def _whole(self, call: Coroutine[object, object, None]) -> None:
+        """Wait for what Docker is told. Whoever holds the app waits for the end of it: half done, it would go on."""
+        telling = asyncio.create_task(call)
+        try:
+            await asyncio.shield(telling)
+        except asyncio.CancelledError:
+            if self.life.state is not State.HELD or self.gone:
+                telling.cancel()
+            with contextlib.suppress(DockerError, asyncio.CancelledError):
+                await telling
+            raise
 
     async def _route(self, *, direct: bool) -> bool:
         """Lead its names to the app or to the waker; whether Traefik does so now."""

@@ -50,6 +50,7 @@ SENTENCES = {
     State.AWAKE: "is ready.",
     State.ASLEEP: "is asleep.",
     State.FAILED: "has not started.",
+    State.HELD: "is being changed, and is back in a moment.",
 }
 
 
@@ -105,12 +106,12 @@ class Pages:
 def state_of(keeper: Keeper, wakes: Wakes) -> dict[str, str]:
     """What changes on the page while somebody looks at it, as people read it."""
     life = keeper.life
-    waking = life.state is State.WAKING
+    waking, waits = life.state is State.WAKING, life.state in (State.WAKING, State.HELD)
     return {
         "state": life.state.value,
         "sentence": SENTENCES[life.state],
         "step": f"Starting {keeper.step}" if waking and keeper.step else "",
-        "elapsed": f"{keeper.now - life.since:.0f} s so far" if waking else "",
+        "elapsed": f"{keeper.now - life.since:.0f} s so far" if waits else "",
         "typical": f"usually {_seconds(wakes.p50)}" if waking and wakes.p50 is not None else "",
     }
 

@@ -3,6 +3,8 @@
 asleep -> waking -> awake -> falling_asleep -> asleep
             |                     |
           failed                awake        (somebody came before the stop)
+
+Out of each of them an app can be held, while somebody else changes its containers; what it does after that is found out.
 """
 
 from __future__ import annotations
@@ -24,6 +26,12 @@ class State(StrEnum):
     AWAKE = "awake"
     FALLING_ASLEEP = "falling_asleep"
     FAILED = "failed"
+    HELD = "held"
+    """Somebody else changes its containers: whoever comes waits, and nothing of it is started or stopped."""
+
+
+UNSETTLED = (State.WAKING, State.FALLING_ASLEEP, State.HELD)
+"""Whoever comes waits for what it becomes."""
 
 
 class Answer(StrEnum):
@@ -55,9 +63,12 @@ class Life:
     retry_at: float = 0.0
     reason: str = ""
     wanted: bool = False
-    """Somebody came while it was falling asleep."""
+    """Somebody came while it was falling asleep, or while it was held."""
     stopping: bool = False
     """Its containers are being stopped: it has to sleep before it can wake."""
+    held_until: float = 0.0
+    slept: bool = False
+    """It slept when it was held."""
 
     def ask(self, now: float) -> Answer:
         """Somebody comes."""
@@ -67,7 +78,7 @@ class Life:
                 return Answer.SERVE
             case State.WAKING:
                 return Answer.WAIT
-            case State.FALLING_ASLEEP:
+            case State.FALLING_ASLEEP | State.HELD:
                 self.wanted = True
                 return Answer.WAIT
             case State.FAILED if now < self.retry_at:
@@ -133,13 +144,39 @@ class Life:
     def found(self, now: float, *, running: bool) -> Answer:
         """Docker says whether its containers run. `START`: somebody else has started it, and it has to be made ready.
 
-        What happens while it wakes or falls asleep is the business of whoever makes it do so.
+        What happens while it wakes, falls asleep or is held is the business of whoever makes it do so.
         """
         if self.state in (State.ASLEEP, State.FAILED) and running:
             self._enter(State.WAKING, now)
             return Answer.START
         if self.state is State.AWAKE and not running:
             self._enter(State.ASLEEP, now)
+        return Answer.WAIT
+
+    def hold(self, now: float, seconds: float) -> None:
+        """From now on somebody else changes its containers. Held once more, it is held so much longer from now."""
+        if self.state is not State.HELD:
+            slept, wanted = self.state not in (State.WAKING, State.AWAKE), self.wanted or self.state is State.WAKING
+            self._enter(State.HELD, now)
+            self.slept, self.wanted = slept, wanted
+        self.held_until = now + seconds
+
+    def release(self, now: float, *, running: bool, stay: bool = False) -> Answer:
+        """It is held no longer; Docker says whether its containers run. `stay`: it may not sleep at this hour.
+
+        `START`: it has to be made ready, because it runs or somebody waits. `WAIT` where it runs all the same: nobody
+        has come since it was held, and it falls asleep again, which whoever comes before the stop turns round.
+        """
+        self._must_be(State.HELD)
+        wanted, slept = self.wanted, self.slept
+        self.failures, self.retry_at, self.reason = 0, 0.0, ""
+        if running and slept and not wanted and not stay:
+            self._enter(State.FALLING_ASLEEP, now)
+            return Answer.WAIT
+        self._enter(State.ASLEEP, now)
+        if running or wanted:
+            self._enter(State.WAKING, now)
+            return Answer.START
         return Answer.WAIT
 
     def _enter(self, state: State, now: float) -> None:

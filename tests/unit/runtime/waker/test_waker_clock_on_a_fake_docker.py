@@ -11,6 +11,7 @@ import pytest
 
 from ez_homelab.runtime.waker import activity
 from ez_homelab.runtime.waker.apps import Apps
+from ez_homelab.runtime.waker.holds import LONGEST, Hold, Holds
 from ez_homelab.runtime.waker.keeper import Keeper, Tools
 from ez_homelab.runtime.waker.routes import RouteFiles
 from ez_homelab.runtime.waker.settings import Settings
@@ -29,33 +30,46 @@ class Always:
 
     def __init__(self) -> None:
         self.done: list[str] = []
+        self.up: set[str] = set()
+        self.ready = True
 
     async def start(self, name: str) -> None:
         self.done.append(f"start {name}")
+        self.up.add(name)
 
     async def stop(self, name: str) -> None:
         self.done.append(f"stop {name}")
+        self.up.discard(name)
+
+    async def running(self) -> dict[str, bool]:
+        return dict.fromkeys(self.up, True)
 
     async def find(self, _name: str) -> Any:
-        return type("Found", (), {"running": True, "over": False, "health": ""})
+        return type("Found", (), {"running": self.ready, "over": False, "health": ""})
 
     async def confirm(self, _app: object, **_told: bool) -> bool:
         return True
 
 
 class World:
-    def __init__(self, folder: Path, hours: list[dict[str, str]]) -> None:
+    def __init__(self, folder: Path, hours: list[dict[str, str]], extra: tuple[str, ...] = ()) -> None:
         app = {
             "name": "wiki",
             "title": "Wiki",
             "routes": [{"name": "wiki", "rule": "Host(`w`)", "url": "http://127.0.0.1:9"}],
-            "containers": [{"name": "wiki"}],
+            "containers": [*({"name": name} for name in extra), {"name": "wiki"}],
             "idle": 600,
             "awake": hours,
         }
         (folder / "lazy.json").write_text(json.dumps({"version": 1, "title": "Lab", "apps": [app]}))
         self.monotonic, self.wall = 1000.0, NOON
         self.engine: Any = Always()
+        self.folder = folder
+        self.begin()
+
+    def begin(self) -> None:
+        """A waker that has just been started."""
+        folder = self.folder
         tools = Tools(
             self.engine,
             RouteFiles(folder, "http://127.0.0.1:9095"),
@@ -64,7 +78,8 @@ class World:
             lambda: self.monotonic,
             asyncio.Semaphore(4),
         )
-        self.apps = Apps(Settings(folder / "lazy.json"), tools, lambda: self.wall)
+        holds = Holds(folder / "held.json", lambda: self.wall)
+        self.apps = Apps(Settings(folder / "lazy.json"), tools, holds, lambda: self.wall)
 
     @property
     def keeper(self) -> Keeper:
@@ -116,3 +131,93 @@ async def test_five_hundred_who_come_together_are_one_start(tmp_path: Path) -> N
     await world.keeper.idle()
     assert answers == {"start": 1, "wait": 499}
     assert world.engine.done == ["start wiki"]
+
+
+async def test_a_hold_ends_by_itself(tmp_path: Path) -> None:
+    world = World(tmp_path, [])
+    assert await world.apps.hold(world.keeper, 60)
+    assert world.keeper.ask().value == "wait"
+    world.wall += DAY
+    assert await world.tick(59) is State.HELD
+    assert await world.tick(2) is State.AWAKE
+    assert world.engine.done == ["start wiki"]
+    assert json.loads((tmp_path / "held.json").read_text()) == {}
+
+
+async def test_what_slept_is_put_to_sleep_at_once_when_it_is_released(tmp_path: Path) -> None:
+    world = World(tmp_path, [])
+    assert await world.apps.hold(world.keeper, 60)
+    world.engine.up.add("wiki")
+    await world.apps.release(world.keeper)
+    await world.keeper.idle()
+    assert world.keeper.life.state is State.ASLEEP
+    assert world.engine.done == ["stop wiki"]
+    await world.apps.release(world.keeper)
+    assert world.keeper.life.state is State.ASLEEP
+
+
+async def test_half_of_what_was_held_is_stopped(tmp_path: Path) -> None:
+    world = World(tmp_path, [], extra=("wiki-db",))
+    assert await world.apps.hold(world.keeper, 60)
+    world.engine.up.add("wiki-db")
+    await world.apps.release(world.keeper)
+    await world.keeper.idle()
+    assert world.keeper.life.state is State.ASLEEP
+    assert world.engine.done == ["stop wiki", "stop wiki-db"]
+
+
+async def test_a_start_under_way_ends_when_the_app_is_held(tmp_path: Path) -> None:
+    world = World(tmp_path, [])
+    world.engine.ready = False
+    world.keeper.ask()
+    while not world.engine.done:
+        await asyncio.sleep(0)
+    waiting = asyncio.create_task(world.keeper.settled())
+    assert await world.apps.hold(world.keeper, 60)
+    assert world.keeper.life.state is State.HELD
+    assert world.engine.done == ["start wiki"]
+    assert not waiting.done()
+    world.engine.ready = True
+    await world.apps.release(world.keeper)
+    await waiting
+    assert world.keeper.life.state is State.AWAKE
+
+
+@pytest.mark.parametrize(("passed", "left"), [(0, 600), (599, 1), (601, None), (-DAY, LONGEST), (DAY, None)])
+async def test_a_waker_that_is_restarted_holds_still(tmp_path: Path, passed: float, left: float | None) -> None:
+    world = World(tmp_path, [])
+    world.keeper.ask()
+    await world.keeper.idle()
+    assert await world.apps.hold(world.keeper, 600)
+    await world.apps.stop()
+    world.wall += passed
+    world.begin()
+    held = world.keeper.life.state is State.HELD
+    assert (world.keeper.life.held_until - world.monotonic if held else None) == left
+    await world.keeper.idle()
+    await world.apps.release(world.keeper)
+    await world.keeper.idle()
+    assert not held or world.keeper.life.state is State.AWAKE
+    assert "stop wiki" not in world.engine.done
+
+
+async def test_an_app_that_leaves_lazy_json_is_waited_for_no_more(tmp_path: Path) -> None:
+    world = World(tmp_path, [])
+    keeper = world.keeper
+    assert await world.apps.hold(keeper, 600)
+    waiting = asyncio.create_task(keeper.settled())
+    (tmp_path / "lazy.json").write_text(json.dumps({"version": 1, "title": "Lab", "apps": []}))
+    await world.apps._tick_once()
+    await waiting
+    assert not world.apps.keepers
+    assert json.loads((tmp_path / "held.json").read_text()) == {}
+
+
+def test_holds_that_cannot_be_read_or_written_are_none(tmp_path: Path) -> None:
+    path = tmp_path / "held.json"
+    for broken in ("{", "[]", '{"wiki": 1}', '{"wiki": {"until": "x", "slept": true}}'):
+        path.write_text(broken)
+        assert Holds(path).of("wiki") is None
+    held = Holds(tmp_path / "nowhere" / "held.json", lambda: 0.0)
+    held.add("wiki", Hold(9, slept=True))
+    assert held.of("wiki") == Hold(9, slept=True)

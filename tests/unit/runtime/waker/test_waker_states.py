@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ez_homelab.runtime.waker.states import LONGEST_PAUSE, Answer, Life, OutOfTurnError, State
 
 CASES = yaml.safe_load(Path(__file__).with_name("life_cases.yaml").read_text())
-IDLE = 100.0
+IDLE, HELD = 100.0, 600.0
 
 
 def do(life: Life, now: float, what: str) -> object:
@@ -28,6 +28,10 @@ def do(life: Life, now: float, what: str) -> object:
         "stay": lambda: life.stay(now),
         "stop": life.stop,
         "asleep": lambda: life.asleep(now),
+        "hold": lambda: life.hold(now, HELD),
+        "release running": lambda: life.release(now, running=True),
+        "release running at its hours": lambda: life.release(now, running=True, stay=True),
+        "release stopped": lambda: life.release(now, running=False),
         "found running": lambda: life.found(now, running=True),
         "found stopped": lambda: life.found(now, running=False),
     }
@@ -45,7 +49,10 @@ def test_a_life(case: dict[str, Any]) -> None:
     assert life.state == case["state"]
 
 
-STEPS = ["ask", "retry", "ready", "fail", "seen", "fall", "stay", "stop", "asleep", "found running", "found stopped"]
+STEPS = [
+    *("ask", "retry", "ready", "fail", "seen", "fall", "stay", "stop", "asleep", "found running", "found stopped"),
+    *("hold", "release running", "release stopped"),
+]
 
 
 @given(st.lists(st.tuples(st.floats(0, 50), st.sampled_from(STEPS)), max_size=60))
