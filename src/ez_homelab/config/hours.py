@@ -86,7 +86,7 @@ def _day(word: str) -> int | None:
 def _no_days(text: str) -> Complaint:
     words = re.split(r"[\s,-]+", text.strip())
     wrong = next((word for word in words if _day(word) is None), text)
-    known = {**{long: day for long, day in zip(_LONG, DAYS, strict=True)}, **{day.lower(): day for day in DAYS}}
+    known = dict(zip(_LONG, DAYS, strict=True)) | {day.lower(): day for day in DAYS}
     near = did_you_mean(wrong.lower(), known)
     suggestion = re.sub("`(.*)`", lambda found: f"`{known[found[1]]}`", near) if near else _EXAMPLE
     return f"`{shown(wrong)}` is no day: {', '.join(DAYS)}", suggestion

@@ -105,6 +105,10 @@ class Reader:
         if kind.numbers and written is not None:
             value = written
         if not isinstance(value, str):
+            complaint = kind.check(written) if written and value is not None else None
+            if complaint is not None and complaint[1]:
+                self.fault(path, *complaint)
+                return None
             suggestion = f'write "{shown(written)}"' if written and value is not None else ""
             missing = f"{self._label(path)} has no value"
             wrong = f"{self._label(path)} should be text, not {describe(value)}"

@@ -28,8 +28,11 @@ CORE_APPS = ("docker-socket-proxy", "traefik")
 """What every server has in front of its apps."""
 SIGN_ON_APPS: Mapping[SignOnEngine, tuple[str, ...]] = {"builtin": ("gate",), "authelia": ("authelia",)}
 """The apps that each engine of sign-on needs on the core server; the first answers at the portal's name."""
-ON_DEMAND_APPS: Mapping[OnDemandEngine, tuple[str, ...]] = {"builtin": ("waker",), "sablier": ("sablier",)}
-"""The apps that each engine of sleep needs on a server where something sleeps."""
+ON_DEMAND_APPS: Mapping[OnDemandEngine, tuple[str, ...]] = {
+    "builtin": ("waker",),
+    "sablier": ("sablier", "docker-control-proxy"),
+}
+"""The apps that each engine of sleep needs on a server where something sleeps; Traefik asks the first."""
 _ENGINES_APPS = (*SIGN_ON_APPS.values(), *ON_DEMAND_APPS.values())
 OWN_STACKS = {
     **dict.fromkeys((*CORE_APPS, *(app for apps in _ENGINES_APPS for app in apps)), "core"),

@@ -137,24 +137,23 @@ def _facts(option: Option) -> list[str]:
     return facts
 
 
+_TYPES: dict[type, str] = {
+    Version: "the number 1",
+    Choice: "one of",
+    Listed: "list of text",
+    Apps: "mapping from name to settings; or a list of names",
+}
+
+
 def _type_words(kind: Kind) -> str:
     match kind:
         case Whole():
             return f"whole number from {kind.lowest} to {kind.highest}"
         case Text():
             return "text or number" if kind.numbers else "text"
-        case Version():
-            return "the number 1"
-        case Choice():
-            return "one of"
-        case Listed():
-            return "list of text"
-        case Apps():
-            return "mapping from name to settings; or a list of names"
         case Short():
-            values = kind.kind.values if isinstance(kind.kind, Choice) else ()
-            return f"mapping; or one of {', '.join(f'`{value}`' for value in values)}" if values else "mapping; or a value"
+            return f"mapping; or its `{kind.option}` alone"
         case Named():
             return f"mapping from {kind.label} to {'a stack' if isinstance(kind.value, Stack) else 'its value'}"
         case _:
-            return "mapping"
+            return _TYPES.get(type(kind), "mapping")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
+from ez_homelab import lazy
 from ez_homelab.config.model import MIRROR
 from ez_homelab.render import compose, core, env, secrets
+from ez_homelab.render.asleep import find_asleep, sleeps
 from ez_homelab.render.desired import (
     MARKER,
     STACKS_FOLDER,
@@ -22,6 +25,7 @@ from ez_homelab.render.given import NOTHING_GIVEN, Given
 from ez_homelab.render.instance import Instance
 from ez_homelab.render.override import override_volumes
 from ez_homelab.render.routes import make_routes
+from ez_homelab.render.sleepers import make_sleepers, wake_groups
 from ez_homelab.render.support import require_distinct_names, require_support
 from ez_homelab.render.text import yaml_file
 from ez_homelab.sso import engine_of
@@ -31,7 +35,7 @@ if TYPE_CHECKING:
 
     from ez_homelab.catalog.app import App
     from ez_homelab.config.model import Lab, Server, Stack
-    from ez_homelab.route import Route
+    from ez_homelab.route import Lazy, Route
 
 __all__ = ["NOTHING_GIVEN", "Desired", "Given", "make_instances", "render"]
 
@@ -49,31 +53,37 @@ def render(
     for instance in instances:
         require_support(instance)
     require_distinct_names(instances)
-    routes = make_routes(lab.domain, instances)
-    servers = {server.name: _server(lab, server, instances, routes, given) for server in lab.servers}
-    return Desired(lab.domain, servers, routes)
+    asleep = find_asleep(instances)
+    routes = make_routes(lab.domain, instances, asleep.lazy)
+    servers = {server.name: _server(lab, server, instances, routes, asleep.lazy, given) for server in lab.servers}
+    return Desired(lab.domain, servers, routes, asleep.warnings)
 
 
-def stacks_of(lab: Lab, server: Server) -> tuple[Stack, ...]:
+def stacks_of(lab: Lab, server: Server, find_app: Callable[[str], App]) -> tuple[Stack, ...]:
     """All stacks of a server, ours first."""
     mirror = (core.mirror_stack(server.name),) if lab.images.source == "packages" else ()
-    return (core.core_stack(server.name, _sign_on(lab, server)), *mirror, *lab.stacks_on(server.name))
+    own = lab.stacks_on(server.name)
+    asleep = any(sleeps(settings, find_app(settings.app)) for stack in own for settings in stack.apps)
+    return (core.core_stack(server.name, _parts(lab, server, asleep=asleep)), *mirror, *own)
 
 
-def _sign_on(lab: Lab, server: Server) -> tuple[str, ...]:
-    """The apps that ask who somebody is: every name of the lab leads to its core server, and only that one asks."""
-    return engine_of(lab).apps if server == lab.core else ()
+def _parts(lab: Lab, server: Server, *, asleep: bool) -> core.Parts:
+    """What the server's core stack has; `asleep`: whether any of its apps sleeps.
 
-
-def _mails(lab: Lab, server: Server) -> bool:
-    """Whether the server's sign-on sends mail."""
-    return lab.sign_on.smtp is not None and server == lab.core
+    Every name of the lab leads to its core server, so only that one asks who somebody is.
+    """
+    is_core = server == lab.core
+    return core.Parts(
+        sign_on=engine_of(lab).apps if is_core else (),
+        mails=is_core and lab.sign_on.smtp is not None,
+        on_demand=lazy.engine_of(lab) if asleep else None,
+    )
 
 
 def make_instances(lab: Lab, find_app: Callable[[str], App], given: Given) -> Iterator[Instance]:
     """Every app of every server, those that no lab file names first."""
     for server in lab.servers:
-        for stack in stacks_of(lab, server):
+        for stack in stacks_of(lab, server, find_app):
             for settings in stack.apps:
                 yield Instance(
                     server.name, stack.name, settings, find_app(settings.app),
@@ -84,19 +94,27 @@ def make_instances(lab: Lab, find_app: Callable[[str], App], given: Given) -> It
 
 
 def _server(
-    lab: Lab, server: Server, instances: Sequence[Instance], routes: Sequence[Route], given: Given
+    lab: Lab,
+    server: Server,
+    instances: Sequence[Instance],
+    routes: Sequence[Route],
+    asleep: Mapping[str, Lazy],
+    given: Given,
 ) -> DesiredServer:
     own = [instance for instance in instances if instance.server == server.name]
-    writer = _StackWriter(WholeLab(lab, own, routes, given.people), server, given)
-    stacks = [writer.write(stack.name) for stack in stacks_of(lab, server)]
+    sleepers = make_sleepers(own, routes, asleep)
+    parts = _parts(lab, server, asleep=bool(sleepers))
+    writer = _StackWriter(WholeLab(lab, own, routes, given.people, sleepers, asleep), server, parts, given)
+    stacks = [writer.write(name) for name in dict.fromkeys(instance.stack for instance in own)]
     return DesiredServer(
         name=server.name,
         files=tuple(file for _, files in stacks for file in files),
         images=_images(own, given),
-        networks=core.networks(own, routes, mails=_mails(lab, server)),
+        networks=core.networks(own, routes, parts),
         volumes=tuple(_volumes(own)),
         stacks=tuple(stack for stack, _ in stacks),
         certificate=core.certificate(lab),
+        wake_groups=wake_groups(sleepers, own, asleep),
     )
 
 
@@ -125,11 +143,12 @@ def _volumes(instances: Sequence[Instance]) -> Iterator[DesiredVolume]:
 class _StackWriter:
     """Writes the stacks of one server."""
 
-    def __init__(self, whole: WholeLab, server: Server, given: Given) -> None:
+    def __init__(self, whole: WholeLab, server: Server, parts: core.Parts, given: Given) -> None:
         self._whole = whole
         self._server = server
+        self._parts = parts
         self._routes = {route.name: route for route in whole.routes}
-        self._sign_on = _sign_on(whole.lab, server)
+        self._sleepers = {sleeper.name: sleeper for sleeper in whole.sleepers}
         self._given = given
 
     def write(self, name: str) -> tuple[DesiredStack, list[DesiredFile]]:
@@ -168,12 +187,18 @@ class _StackWriter:
     def _writers(
         self, instance: Instance, files: Mapping[str, Sequence[DesiredFile]], variables: Mapping[str, str]
     ) -> Iterator[compose.ServiceWriter]:
-        mails = _mails(self._whole.lab, self._server)
-        extras = core.extras(instance, self._server, self._routes.values(), self._sign_on, mails=mails)
+        route, sleep = self._routes.get(instance.name), self._sleep(instance)
         for service in instance.app.compose.services:
-            route = self._routes.get(instance.name)
+            extras = core.extras(instance, service, self._server, self._routes.values(), self._parts)
             image = _pinned(instance, instance.image_of(service), self._given)
             yield compose.ServiceWriter(
                 instance, service, route=route, extras=extras, files=files, variables=variables, image=image,
-                guarded_by=self._whole.sign_on_paths,
+                guarded_by=self._whole.sign_on_paths, sleep=sleep,
             )  # fmt: skip
+
+    def _sleep(self, instance: Instance) -> compose.Sleep | None:
+        asleep = self._whole.asleep.get(instance.name)
+        if asleep is None or self._parts.on_demand is None:
+            return None
+        labels = partial(self._parts.on_demand.labels, self._sleepers[asleep.group])
+        return compose.Sleep(asleep.group, labels, self._whole.on_demand_paths)

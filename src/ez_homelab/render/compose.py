@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +17,11 @@ from ez_homelab.render.merge import merged_service
 from ez_homelab.render.override import service_override, service_volumes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from ez_homelab.catalog.compose_fragment import ComposeService, Healthcheck, Mount
     from ez_homelab.catalog.supplies import Limits
-    from ez_homelab.render.core import Extras
+    from ez_homelab.render.core import ExtraMount, Extras
     from ez_homelab.render.desired import DesiredFile
     from ez_homelab.render.instance import Instance
     from ez_homelab.route import Route
@@ -39,6 +40,15 @@ NO_LIMITS = LabLimits()
 _VARIABLE = re.compile(r"(?<!\$)\$\{?([A-Za-z_][A-Za-z0-9_]*)")
 
 
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """That a container sleeps: the group it wakes with, its engine's labels, and the files by which it is woken."""
+
+    group: str
+    labels: Callable[[str], Mapping[str, str]]
+    guarded_by: tuple[str, ...]
+
+
 class ServiceWriter:
     """Writes one service of one instance, once."""
 
@@ -53,6 +63,7 @@ class ServiceWriter:
         variables: Mapping[str, str],
         image: str,
         guarded_by: tuple[str, ...] = (),
+        sleep: Sleep | None = None,
     ) -> None:
         self._instance = instance
         self._name = name
@@ -63,27 +74,29 @@ class ServiceWriter:
         self._files = files
         self._variables = variables
         self._image = image
-        self._guarded_by = guarded_by if self._route else ()
+        self._guarded_by = (*(guarded_by if self._route else ()), *(sleep.guarded_by if sleep else ()))
+        self._sleep = sleep
 
     def compose(self) -> dict[str, Any]:
         """The service as it stands in compose.yaml."""
         labels = self._definition.get("labels", {})
-        wired = self._definition | {"networks": self._network_entries([*self.networks, *self._live_networks])}
+        wired = self._definition | self._wires([*self.networks, *self._extras.live_networks])
         return wired | {"labels": {**labels, FINGERPRINT_LABEL: self.fingerprint}}
 
     @property
     def networks(self) -> list[str]:
         """The networks that the container is made with."""
+        if self._extras.network_mode:
+            return []
         edge = [self._route.edge_network] if self._route else []
         private = [self._instance.private_network] if self._instance.private_network else []
         joined = self._instance.app.manifest.network.join if self._is_main else ()
-        extra = self._extras.networks if self._is_main else ()
-        return list(dict.fromkeys([*edge, *private, *joined, *extra]))
+        return list(dict.fromkeys([*edge, *private, *joined, *self._extras.networks]))
 
     @cached_property
     def fingerprint(self) -> str:
         """Names everything whose change needs a new container; networks joined while it runs are not part of it."""
-        definition = self._definition | {"networks": self._network_entries(self.networks)}
+        definition = self._definition | self._wires(self.networks)
         facts = [definition, self._used_variables(definition), self._content_read_at_start()]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -103,25 +116,24 @@ class ServiceWriter:
             image_name=self._instance.image_of(self._name),
             fingerprint=self.fingerprint,
             networks=tuple(self.networks),
-            live_networks=tuple(self._live_networks),
+            live_networks=self._extras.live_networks,
             private_network=self._instance.private_network or "",
             alias=self._name,
             volumes=tuple(self._volumes()),
             depends_on=tuple(self._depends_on()),
             guarded_by=self._guarded_by,
-            published=self._extras.published if self._is_main else (),
+            published=self._extras.published,
             reserved_memory=self._limits.memory.reserve,
             ready_within=_ready_within(health) if health else SPARE_SECONDS,
             expected_downtime=_usual_downtime(health),
+            wake_group=self._sleep.group if self._sleep else "",
+            network_of=self._extras.network_of,
         )
 
     def _volumes(self) -> Iterator[str]:
         yield from (self._instance.volume(mount.source) for mount in self._source.volumes if mount.kind == "volume")
+        yield from (mount.source for mount in self._extras.mounts if mount.kind == "volume")
         yield from service_volumes(self._instance, self._name)
-
-    @property
-    def _live_networks(self) -> list[str]:
-        return [*self._extras.live_networks] if self._is_main else []
 
     @property
     def _limits(self) -> Limits:
@@ -134,24 +146,28 @@ class ServiceWriter:
             "image": self._image,
             "container_name": self.container,
             # Otherwise a random one at every new container, which logs and metrics would carry on.
-            "hostname": self.container,
-            "restart": "unless-stopped",
+            "hostname": None if self._extras.network_mode else self.container,
+            # What sleeps is started by nobody but what wakes it: Docker would do so after a restart of its own.
+            "restart": "no" if self._sleep else "unless-stopped",
             **self._program(),
             **self._rights(),
             "environment": self._environment(),
-            "volumes": [self._mount(mount) for mount in self._source.volumes],
-            "ports": [port.compose for port in self._ports()],
-            "depends_on": {name: {"condition": condition} for name, condition in self._depends_on().items()},
+            "volumes": [*map(self._mount, self._source.volumes), *map(_extra_mount, self._extras.mounts)],
+            "ports": [port.compose for port in self._extras.published],
+            "depends_on": self._depends_on(),
             "healthcheck": _healthcheck(self._source.healthcheck),
             **self._bounds(),
             "logging": {"driver": "json-file", "options": {"max-size": "10m", "max-file": "3"}},
-            "labels": traefik.labels(self._route) if self._route else {},
+            "labels": self._labels(),
         }
         kept = {key: value for key, value in definition.items() if value not in (None, {}, [], (), False)}
         return merged_service(kept, service_override(self._instance, self._name))
 
-    def _ports(self) -> Iterable[Any]:
-        return self._extras.published if self._is_main else ()
+    def _labels(self) -> dict[str, str]:
+        # Traefik forgets the labels of a container that does not run, so the route of one that sleeps is a file.
+        if self._sleep:
+            return dict(self._sleep.labels(self.container))
+        return traefik.labels(self._route) if self._route else {}
 
     def _program(self) -> dict[str, Any]:
         source = self._source
@@ -181,7 +197,7 @@ class ServiceWriter:
         # What a person writes is meant literally; `$` would start a variable for Compose.
         own = {name: value.replace("$", "$$") for name, value in self._instance.settings.environment.items()}
         given = secrets.with_own_variables(self._instance, self._source.environment)
-        return {**given, **(own if self._is_main else {})}
+        return {**given, **self._extras.environment, **(own if self._is_main else {})}
 
     def _bounds(self) -> dict[str, Any]:
         # What a person writes about an app is meant for the container that stands for it, as its environment is.
@@ -200,9 +216,14 @@ class ServiceWriter:
             "blkio_config": {"weight": limits.io.weight},
         }
 
-    def _depends_on(self) -> dict[str, str]:
-        own: dict[str, str] = {self._instance.container(name): how for name, how in self._source.depends_on.items()}
-        return own | (dict.fromkeys(self._extras.depends_on, "service_healthy") if self._is_main else {})
+    def _depends_on(self) -> dict[str, dict[str, Any]]:
+        own = {self._instance.container(name): how for name, how in self._source.depends_on.items()}
+        conditions = {**own, **dict.fromkeys(self._extras.depends_on, "service_healthy")}
+        waits: dict[str, dict[str, Any]] = {name: {"condition": condition} for name, condition in conditions.items()}
+        if network_of := self._extras.network_of:
+            # The network goes with the container that it belongs to.
+            waits[network_of] = {"condition": "service_started", "restart": True}
+        return waits
 
     def _mount(self, mount: Mount) -> dict[str, Any]:
         entry: dict[str, Any] = {"type": "bind", "source": mount.source, "target": mount.target}
@@ -230,9 +251,11 @@ class ServiceWriter:
             entry | ({"volume": {"nocopy": True}} if owned else {}) | ({"read_only": True} if mount.read_only else {})
         )
 
-    def _network_entries(self, networks: Iterable[str]) -> dict[str, Any]:
+    def _wires(self, networks: Iterable[str]) -> dict[str, Any]:
+        if self._extras.network_mode:
+            return {"network_mode": self._extras.network_mode}
         private = self._instance.private_network
-        return {name: {"aliases": [self._name]} if name == private else {} for name in networks}
+        return {"networks": {name: {"aliases": [self._name]} if name == private else {} for name in networks}}
 
     def _used_variables(self, definition: dict[str, Any]) -> dict[str, str]:
         used = set(_VARIABLE.findall(json.dumps(definition)))
@@ -260,12 +283,18 @@ def project(name: str, services: dict[str, Any], volumes: Iterable[str]) -> dict
     Networks and volumes are made before it and outlive it: stacks can share networks, and no `docker compose down -v`
     takes anybody's data along.
     """
-    networks = sorted({network for service in services.values() for network in service["networks"]})
+    networks = sorted({network for service in services.values() for network in service.get("networks", ())})
     document: dict[str, Any] = {"name": name, "services": services}
     document["networks"] = {network: {"external": True} for network in networks}
     if named := sorted(volumes):
         document["volumes"] = {volume: {"external": True} for volume in named}
     return document
+
+
+def _extra_mount(mount: ExtraMount) -> dict[str, Any]:
+    if mount.kind == "volume":
+        return {"type": "volume", "source": mount.source, "target": mount.target, "volume": {"nocopy": True}}
+    return {"type": "bind", "source": f"./{mount.source}", "target": mount.target, "bind": {"create_host_path": False}}
 
 
 def _size(count: int) -> str:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from ez_homelab import lazy, sso
 from ez_homelab.config.model import CORE
 from ez_homelab.errors import CatalogError, Fault
 from ez_homelab.render import targets, traefik
 from ez_homelab.render.desired import STACKS_FOLDER, DesiredFile
 from ez_homelab.render.routes import public_name
-from ez_homelab.sso import ENGINES, engine_of
 from ez_homelab.sso.engine import OIDC_SECRET, Client
 
 if TYPE_CHECKING:
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from ez_homelab.catalog.supplies import ConfigFile
     from ez_homelab.config.model import Lab
     from ez_homelab.config.people import Person
+    from ez_homelab.lazy import Sleeper
     from ez_homelab.render.instance import Instance
-    from ez_homelab.route import Route
+    from ez_homelab.route import Lazy, Route
 
     Writer = Callable[["WholeLab", Instance], Mapping[str, bytes]]
 
@@ -30,18 +31,21 @@ if TYPE_CHECKING:
 class WholeLab:
     """What files of the platform are written from: they tell one app about the others.
 
-    `instances` are those of the server that the files are for, `routes` and `people` the whole lab's.
+    `instances` and `sleepers` are those of the server that the files are for, `routes` and `people` the whole lab's;
+    `asleep` says by app how it sleeps.
     """
 
     lab: Lab
     instances: Sequence[Instance]
     routes: Sequence[Route]
     people: Mapping[str, Person]
+    sleepers: Sequence[Sleeper] = ()
+    asleep: Mapping[str, Lazy] = field(default_factory=dict)
 
     @cached_property
     def sign_on(self) -> Mapping[tuple[str, str], Mapping[str, bytes]]:
         """What the lab's engine of sign-on reads, by app and source."""
-        return engine_of(self.lab).files(self.lab, self.routes, self.people, [*self._clients()])
+        return sso.engine_of(self.lab).files(self.lab, self.routes, self.people, [*self._clients()])
 
     def _clients(self) -> Iterator[Client]:
         """The apps that sign people in by OpenID Connect where the engine is a provider of it."""
@@ -54,23 +58,38 @@ class WholeLab:
     @cached_property
     def sign_on_paths(self) -> tuple[str, ...]:
         """Where that lies on the core server."""
-        folder = f"{STACKS_FOLDER}/{CORE}/config"
-        return tuple(
-            _path(f"{folder}/{app}", source.rstrip("/"), name)
-            for (app, source), files in self.sign_on.items()
-            for name in files
-        )
+        return tuple(_paths(self.sign_on))
+
+    @cached_property
+    def on_demand(self) -> Mapping[tuple[str, str], Mapping[str, bytes]]:
+        """What wakes the server's apps reads, by app and source."""
+        return lazy.engine_of(self.lab).files(self.lab, self.sleepers)
+
+    @cached_property
+    def on_demand_routes(self) -> Mapping[str, bytes]:
+        """What it wants in the folder that Traefik watches, by name."""
+        return lazy.engine_of(self.lab).traefik_files(self.lab, self.sleepers) if self.sleepers else {}
+
+    @cached_property
+    def on_demand_paths(self) -> tuple[str, ...]:
+        """Where all of that lies on the server."""
+        return tuple(_paths({**self.on_demand, ("traefik", "dynamic/"): self.on_demand_routes}))
 
 
 # (app, source in its service.yaml) -> what the platform writes there, by name below the mounted file or folder.
 PLATFORM_FILES: Mapping[tuple[str, str], Writer] = {
-    ("traefik", "traefik.yml"): lambda whole, _instance: {"": traefik.install_file(engine_of(whole.lab).entrypoint)},
-    ("traefik", "dynamic/"): lambda whole, _instance: {
-        "middlewares.yml": traefik.middlewares_file(engine_of(whole.lab).forward_auth())
+    ("traefik", "traefik.yml"): lambda whole, _instance: {
+        "": traefik.install_file(sso.engine_of(whole.lab).entrypoint),
     },
-    ("prometheus", "targets/"): lambda whole, instance: targets.target_files(instance, whole.instances),
+    ("traefik", "dynamic/"): lambda whole, _instance: {
+        "middlewares.yml": traefik.middlewares_file(sso.engine_of(whole.lab).forward_auth()),
+        **traefik.routes_of_sleepers(),
+        **whole.on_demand_routes,
+    },
+    ("prometheus", "targets/"): lambda whole, instance: targets.target_files(instance, whole.instances, whole.asleep),
 }
-WRITTEN = frozenset(PLATFORM_FILES).union(*(engine.writes for engine in ENGINES.values()))
+_ENGINES = (*sso.ENGINES.values(), *lazy.ENGINES.values())
+WRITTEN = frozenset(PLATFORM_FILES).union(*(engine.writes for engine in _ENGINES))
 
 
 def config_files(whole: WholeLab, instance: Instance) -> dict[str, list[DesiredFile]]:
@@ -86,6 +105,13 @@ def _files(whole: WholeLab, instance: Instance, file: ConfigFile) -> Iterator[De
         yield DesiredFile(_path(folder, file.mounted_as, name), content, mode, uid, gid)
 
 
+def _paths(written: Mapping[tuple[str, str], Mapping[str, bytes]]) -> Iterator[str]:
+    """Where files of the core stack lie, that are told by app and source."""
+    folder = f"{STACKS_FOLDER}/{CORE}/config"
+    for (app, source), files in written.items():
+        yield from (_path(f"{folder}/{app}", source.rstrip("/"), name) for name in files)
+
+
 def _path(folder: str, mounted_as: str, name: str) -> str:
     """Where a file lies; one that is mounted by itself has no name below what is mounted."""
     return "/".join(part for part in (folder, mounted_as, name) if part)
@@ -94,7 +120,8 @@ def _path(folder: str, mounted_as: str, name: str) -> str:
 def _contents(whole: WholeLab, instance: Instance, file: ConfigFile) -> Mapping[str, bytes]:
     if file.rendered:
         writer = PLATFORM_FILES.get((instance.app.id, file.source))
-        return writer(whole, instance) if writer else whole.sign_on[instance.app.id, file.source]
+        told = whole.on_demand if instance.app.id in lazy.engine_of(whole.lab).apps else whole.sign_on
+        return writer(whole, instance) if writer else told[instance.app.id, file.source]
     if not file.is_folder:
         return {"": _content(whole.lab, instance, file.source)}
     names = [name for name in instance.app.files if name.startswith(file.source)]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ez_homelab.config.rules import CORE_APPS
+from ez_homelab.config.rules import CORE_APPS, ON_DEMAND_APPS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,8 +51,11 @@ class Instance:
     def private_network(self) -> str | None:
         """The network on which an app of several containers talks to itself; None for an app of one.
 
-        An app that is on no other network has one too, or Compose would make one that nobody planned.
+        An app that is on no other network has one too, or Compose would make one that nobody planned. What wakes apps
+        has none: see `core.extras`.
         """
+        if any(self.app.id in apps for apps in ON_DEMAND_APPS.values()):
+            return None
         manifest = self.app.manifest
         alone = not manifest.web and not manifest.network.join and self.app.id not in CORE_APPS
         return f"private-{self.name}" if alone or len(self.app.compose.services) > 1 else None

@@ -8,15 +8,19 @@ from ez_homelab.errors import UsageError
 from ez_homelab.route import BypassPath, ContainerTarget, Expectation, Route, SignOn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from ez_homelab.catalog.access import Web
     from ez_homelab.render.instance import Instance
+    from ez_homelab.route import Lazy
 
 
-def make_routes(domain: str, instances: Iterable[Instance]) -> tuple[Route, ...]:
-    """One Route per app that answers browsers. Raises `UsageError` where two apps want the same name."""
-    routes = tuple(route for instance in instances if (route := _route(domain, instance)))
+def make_routes(domain: str, instances: Iterable[Instance], lazy: Mapping[str, Lazy]) -> tuple[Route, ...]:
+    """One Route per app that answers browsers; `lazy` is by app (see `find_asleep`).
+
+    Raises `UsageError` where two apps want the same name.
+    """
+    routes = tuple(route for instance in instances if (route := _route(domain, instance, lazy.get(instance.name))))
     taken: dict[str, Route] = {}
     for route in routes:
         if other := taken.get(route.host):
@@ -29,7 +33,7 @@ def make_routes(domain: str, instances: Iterable[Instance]) -> tuple[Route, ...]
     return routes
 
 
-def _route(domain: str, instance: Instance) -> Route | None:
+def _route(domain: str, instance: Instance, lazy: Lazy | None) -> Route | None:
     web = instance.app.manifest.web
     if web is None or web.exposure == "none":
         return None
@@ -43,6 +47,7 @@ def _route(domain: str, instance: Instance) -> Route | None:
         target=ContainerTarget(instance.container(web.service), web.port, web.scheme),
         expectation=Expectation(health.path, health.expect_status),
         sign_on=_sign_on(instance, web),
+        lazy=lazy,
     )
 
 

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from ez_homelab.route import Route
 
 DYNAMIC_FOLDER = "/etc/traefik/dynamic"
+
+NUDGE_FILE = "nudge.yml"
+"""Touched whenever a route of an app that sleeps has changed: Traefik reads folders below the one that it watches, and
+does not watch them (measured on 3.7.15)."""
+
 SOCKET_PROXY_NETWORK = "socket-proxy"
 SHARED_NETWORKS = ("traefik-network", "homelab-network", "media-network")
 
@@ -59,6 +64,8 @@ def install_file(entrypoint: Mapping[str, object]) -> bytes:
             # Both answer on 127.0.0.1 inside Traefik's own network namespace only: no app and no browser reaches them.
             "api": {"insecure": True, "dashboard": False},
             "ping": {"entryPoint": "traefik"},
+            # What has been answered for each app: by that the waker knows which are in use.
+            "metrics": {"prometheus": {"entryPoint": "traefik", "addServicesLabels": True}},
         },
         "Traefik's install file",
     )
@@ -109,6 +116,16 @@ def middlewares_file(forward_auth: Mapping[str, object]) -> bytes:
         },
         "what every request passes, and how TLS is spoken",
     )
+
+
+def routes_of_sleepers() -> dict[str, bytes]:
+    """The folder over which the routes of apps that sleep are mounted, and the file that makes Traefik read them.
+
+    Their content never changes: a file that is mounted by itself stays the old one where it is replaced.
+    """
+    about = "The routes of apps that sleep are mounted here. The waker writes them; they are in no plan.\n"
+    nudge = "# Touched when a route of an app that sleeps has changed.\n"
+    return {"lazy/README.txt": about.encode(), NUDGE_FILE: nudge.encode()}
 
 
 def _security_headers() -> dict[str, object]:
