@@ -1,4 +1,4 @@
-"""The socket proxy's list, asked through a real HAProxy in front of an engine that only writes down what it hears."""
+"""The socket proxies' lists, asked through a real HAProxy in front of an engine that only writes down what it hears."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from ez_homelab.catalog.loader import Catalog
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CASES = yaml.safe_load((Path(__file__).parent / "socket_proxy_requests.yaml").read_text())
+APPS = {"docker-socket-proxy": "socket_proxy_requests.yaml", "docker-control-proxy": "control_proxy_requests.yaml"}
+CASES = {app: yaml.safe_load((Path(__file__).parent / name).read_text()) for app, name in APPS.items()}
 
 pytestmark = pytest.mark.skipif(shutil.which("haproxy") is None, reason="HAProxy is not installed here")
 
@@ -82,7 +83,7 @@ class Proxy:
     @contextmanager
     def sent(self, request: str, *headers: str) -> Iterator[socket.socket]:
         with socket.create_connection(("127.0.0.1", self._port), timeout=10) as connection:
-            lines = (f"{request} HTTP/1.1", "Host: docker-socket-proxy", *headers, "", "")
+            lines = (f"{request} HTTP/1.1", "Host: docker", *headers, "", "")
             connection.sendall("\r\n".join(lines).encode())
             yield connection
 
@@ -92,11 +93,11 @@ class Proxy:
 
 
 @pytest.fixture(scope="module")
-def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+def proxy(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     folder = tmp_path_factory.mktemp("proxy")
     engine = Engine(str(folder / "docker.sock"))
     threading.Thread(target=engine.serve_forever, daemon=True).start()
-    text = Catalog.shipped().app("docker-socket-proxy").files["haproxy.cfg"].decode()
+    text = Catalog.shipped().app(request.param).files["haproxy.cfg"].decode()
     assert "bind :2375" in text
     assert "unix@/var/run/docker.sock" in text
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -116,40 +117,50 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
             engine.shutdown()
 
 
-@pytest.mark.parametrize("request_line", [case for case in CASES["passed"] if "/events" not in case])
-def test_what_traefik_asks_reaches_the_engine(proxy: Proxy, request_line: str) -> None:
-    proxy.engine.heard.clear()
-    assert proxy.status(request_line) == 200
-    assert proxy.engine.heard == [request_line]
+def each(kind: str) -> pytest.MarkDecorator:
+    """Every case of that kind, of each of the proxies."""
+    cases = [(app, case) for app, kinds in CASES.items() for case in kinds[kind] if "/events" not in case]
+    return pytest.mark.parametrize(("proxy", "asked"), cases, indirect=["proxy"], ids=str)
 
 
-@pytest.mark.parametrize("request_line", CASES["refused"])
-def test_everything_else_is_refused_before_the_engine_hears_of_it(proxy: Proxy, request_line: str) -> None:
+@each("passed")
+def test_what_it_is_there_for_reaches_the_engine(proxy: Proxy, asked: str) -> None:
     proxy.engine.heard.clear()
-    assert proxy.status(request_line) in (400, 403)
+    assert proxy.status(asked) == 200
+    assert proxy.engine.heard == [asked]
+
+
+@each("refused")
+def test_everything_else_is_refused_before_the_engine_hears_of_it(proxy: Proxy, asked: str) -> None:
+    proxy.engine.heard.clear()
+    assert proxy.status(asked) in (400, 403)
     assert proxy.engine.heard == []
 
 
-@pytest.mark.parametrize("headers", CASES["refused_with_headers"], ids=lambda headers: headers[-1])
-def test_a_request_that_carries_more_than_a_question_is_refused(proxy: Proxy, headers: list[str]) -> None:
+@each("refused_with_headers")
+def test_a_request_that_carries_more_than_a_question_is_refused(proxy: Proxy, asked: list[str]) -> None:
     proxy.engine.heard.clear()
-    assert proxy.status("GET /v1.41/version", *headers) == 400
+    assert proxy.status("GET /v1.41/version", *asked) == 400
     assert proxy.engine.heard == []
 
 
+@pytest.mark.parametrize("proxy", APPS, indirect=True)
 def test_events_arrive_one_by_one_while_the_stream_stays_open(proxy: Proxy) -> None:
     proxy.engine.next_event.clear()
-    (events,) = (case for case in CASES["passed"] if "/events" in case)
-    with proxy.sent(events) as stream, stream.makefile("rb") as answer:
+    with (
+        proxy.sent("GET /v1.41/events?filters=%7B%22type%22%3A%7B%22container%22%3Atrue%7D%7D") as stream,
+        stream.makefile("rb") as answer,
+    ):
         assert b" 200 " in answer.readline()
         assert any(b"first" in line for line in answer)
         proxy.engine.next_event.set()
         assert any(b"second" in line for line in answer)
 
 
-def test_haproxy_accepts_the_file_without_a_warning(tmp_path: Path) -> None:
+@pytest.mark.parametrize("app", APPS)
+def test_haproxy_accepts_the_file_without_a_warning(app: str, tmp_path: Path) -> None:
     configuration = tmp_path / "haproxy.cfg"
-    configuration.write_bytes(Catalog.shipped().app("docker-socket-proxy").files["haproxy.cfg"])
+    configuration.write_bytes(Catalog.shipped().app(app).files["haproxy.cfg"])
     checked = subprocess.run(["haproxy", "-c", "-f", str(configuration)], capture_output=True, text=True)
     assert checked.returncode == 0, checked.stderr
     assert "WARNING" not in checked.stderr
