@@ -7,7 +7,7 @@ import socket
 import socketserver
 import subprocess
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ import yaml
 from ez_homelab.catalog.loader import Catalog
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 APPS = {"docker-socket-proxy": "socket_proxy_requests.yaml", "docker-control-proxy": "control_proxy_requests.yaml"}
 CASES = {app: yaml.safe_load((Path(__file__).parent / name).read_text()) for app, name in APPS.items()}
@@ -92,12 +92,11 @@ class Proxy:
             return int(connection.recv(4096).split()[1])
 
 
-@pytest.fixture(scope="module")
-def proxy(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
-    folder = tmp_path_factory.mktemp("proxy")
+@contextmanager
+def running(app: str, folder: Path) -> Iterator[Proxy]:
     engine = Engine(str(folder / "docker.sock"))
     threading.Thread(target=engine.serve_forever, daemon=True).start()
-    text = Catalog.shipped().app(request.param).files["haproxy.cfg"].decode()
+    text = Catalog.shipped().app(app).files["haproxy.cfg"].decode()
     assert "bind :2375" in text
     assert "unix@/var/run/docker.sock" in text
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -115,6 +114,17 @@ def proxy(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             process.terminate()
             process.wait(10)
             engine.shutdown()
+
+
+@pytest.fixture(scope="module")
+def proxies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Proxy]]:
+    with ExitStack() as all_of_them:
+        yield {app: all_of_them.enter_context(running(app, tmp_path_factory.mktemp("proxy"))) for app in APPS}
+
+
+@pytest.fixture
+def proxy(request: pytest.FixtureRequest, proxies: Mapping[str, Proxy]) -> Proxy:
+    return proxies[request.param]
 
 
 def each(kind: str) -> pytest.MarkDecorator:
