@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ez_homelab.lazy.builtin import BuiltIn
 from ez_homelab.lazy.engine import Engine, Part, Sleeper
+from ez_homelab.lazy.sablier import Sablier
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ENGINES", "Engine", "Part", "Sleeper", "engine_of"]
 
-ENGINES: Mapping[OnDemandEngine, Engine] = {"builtin": BuiltIn()}
+ENGINES: Mapping[OnDemandEngine, Engine] = {"builtin": BuiltIn(), "sablier": Sablier()}
 
 
 def engine_of(lab: Lab) -> Engine:

@@ -116,16 +116,21 @@ def _middlewares(sleeper: Sleeper) -> dict[str, Any]:
         "maxResponseBodySize": MAX_ANSWER,
         "authRequestHeaders": _TOLD,
     }
-    timeout = sleeper.lazy.timeout
-    hold = {
-        "attempts": ceil(timeout / DIAL_EVERY) * 2,
-        "initialInterval": f"{DIAL_EVERY * 1000:.0f}ms",
-        "timeout": f"{round(timeout)}s",
-    }
     page = f"/api/strategies/dynamic?{urlencode([*asked, ('display_name', sleeper.title)])}"
     # 503 and not what Sablier's page comes with: no program may take the page for the app's answer.
-    made = {"poke": {"forwardAuth": poke}, "page": _instead(page, 503), "hold": {"retry": hold}}
-    return {f"{sleeper.name}-{kind}": middleware for kind, middleware in made.items()}
+    made = {f"{sleeper.name}-poke": {"forwardAuth": poke}, f"{sleeper.name}-page": _instead(page, 503)}
+    return made if sleeper.lazy.clients == "503" else made | {f"{sleeper.name}-hold": _hold(sleeper.lazy.timeout)}
+
+
+def _hold(seconds: float) -> dict[str, Any]:
+    """Dial again until the app answers, or for so long. What the app itself answers, 502 as well, is passed on."""
+    return {
+        "retry": {
+            "attempts": ceil(seconds / DIAL_EVERY) * 2,
+            "initialInterval": f"{DIAL_EVERY * 1000:.0f}ms",
+            "timeout": f"{round(seconds)}s",
+        }
+    }
 
 
 def _instead(query: str, status: int) -> dict[str, Any]:

@@ -10,11 +10,12 @@ import pytest
 import yaml
 
 from ez_homelab.catalog.loader import Catalog
+from ez_homelab.config.load import lab_from_text
 from ez_homelab.errors import UsageError
 from ez_homelab.lazy.engine import Part, Sleeper
 from ez_homelab.lazy.sablier import ROUTES_FILE, Sablier
 from ez_homelab.route import ContainerTarget, Expectation, Lazy, Route
-from ez_homelab.testing.make_lab import make_lab
+from ez_homelab.testing.make_lab import desired_of, make_lab
 
 LAB = make_lab(apps=0)
 
@@ -119,6 +120,37 @@ def test_hours_that_sablier_does_not_know_are_refused(awake: tuple[str, ...]) ->
         Sablier().labels(sleeper(awake=awake), "wiki")
     assert all(hours in refused.value.what for hours in awake)
     assert refused.value.fix
+
+
+LAZY_LAB = """version: 1
+domain: lab.localhost
+on_demand: {engine: sablier}
+stacks:
+  tools:
+    apps:
+      wiki: {app: mediawiki, lazy: {mode: stop}}
+      glances: {}
+"""
+
+
+def test_in_a_lab_only_traefik_reaches_it_and_only_it_reaches_its_way_to_docker() -> None:
+    [server] = desired_of(lab_from_text(LAZY_LAB)).servers.values()
+    written = [yaml.safe_load(file.content) for file in server.files if file.path.endswith("/compose.yaml")]
+    containers = {name: service for stack in written for name, service in stack["services"].items()}
+    joined = {name: set(service.get("networks", ())) for name, service in containers.items()}
+    assert {name for name, networks in joined.items() if "on-demand" in networks} == {"traefik", "sablier"}
+    assert {name for name, networks in joined.items() if "docker-control" in networks} == {
+        "sablier",
+        "docker-control-proxy",
+    }
+    assert joined["docker-control-proxy"] == {"docker-control"}
+    assert {network.name: network.internal for network in server.networks}.items() >= {
+        "on-demand": True,
+        "docker-control": True,
+    }.items()
+    asleep = {name for name, service in containers.items() if "sablier.enable" in service["labels"]}
+    assert asleep == {name for name in containers if name.startswith("wiki")}
+    assert not [name for name in asleep if "traefik.enable" in containers[name]["labels"]]
 
 
 def test_its_own_settings_start_and_stop_nothing_by_themselves() -> None:
