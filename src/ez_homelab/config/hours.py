@@ -54,7 +54,7 @@ def _read(text: str) -> Hours | Complaint:
     days, _, times = text.strip().rpartition(" ")
     found = _TIMES.fullmatch(times)
     if found is None or len(text) > 100:
-        return f"`{shown(text)}` are no hours: {_FORM}, with times from 00:00 to 24:00", _better(times)
+        return f"`{shown(text)}` are no hours: {_FORM}, with times from 00:00 to 24:00", _better(days, times)
     start, end = found.groups()
     if start == end:
         return f"`{shown(text)}` end when they begin", "for a whole day write `00:00-24:00`"
@@ -92,13 +92,14 @@ def _no_days(text: str) -> Complaint:
     return f"`{shown(wrong)}` is no day: {', '.join(DAYS)}", suggestion
 
 
-def _better(times: str) -> str:
-    """Times such as `8:00-18:00` or `8-18` as they should be."""
+def _better(days: str, times: str) -> str:
+    """Hours such as `8:00-18:00` or `Mon 8-18` as they should be."""
     found = re.fullmatch(r"([0-9]{1,2})(?:[:.]([0-5][0-9]))?-([0-9]{1,2})(?:[:.]([0-5][0-9]))?", times)
     if found is None:
         return _EXAMPLE
     start, end = f"{int(found[1]):02}:{found[2] or '00'}", f"{int(found[3]):02}:{found[4] or '00'}"
-    return f"write `{start}-{end}`" if _TIMES.fullmatch(f"{start}-{end}") else _EXAMPLE
+    usable = _days(days) and start != end and _TIMES.fullmatch(f"{start}-{end}")
+    return f"write `{f'{days} {start}-{end}'.strip()}`" if usable else _EXAMPLE
 
 
 def _shortest(days: tuple[str, ...]) -> str:

@@ -42,11 +42,18 @@ sign_on:
   # What asks for the password in front of every app: `builtin` (the gate that comes with EZ-Homelab) or `authelia`.
   engine: builtin
 
+on_demand:
+  # What wakes apps that sleep while nobody uses them: `builtin` (the waker that comes with EZ-Homelab) or `sablier`.
+  engine: builtin
+
 # Apps by stack. The apps of a stack share one Compose project: /opt/stacks/<stack>/compose.yaml.
 # `ez-homelab add APP` and `ez-homelab remove APP` edit this list for you and keep your comments.
 stacks:
   wiki:
-    - dokuwiki
+    # The wiki sleeps: half an hour after somebody used it last its container is stopped, and the next one who comes
+    # wakes it, within seconds. `lazy: off` keeps it awake; other apps stay awake unless they say `lazy: stop`.
+    - dokuwiki:
+        lazy: {{mode: stop}}
   monitoring:
     - prometheus
     - node-exporter

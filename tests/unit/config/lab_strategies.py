@@ -39,6 +39,9 @@ SETTINGS = st.fixed_dictionaries(
         "environment": st.dictionaries(
             st.sampled_from(["A", "LEVEL", "a_b"]), st.text("ab$'\"{}#: ", max_size=9), max_size=2
         ),
+        "lazy": st.sampled_from(
+            ["stop", "off", None, {}, {"mode": "stop", "idle": "30m"}, {"clients": 503, "awake": ["Mon 08:00-24:00"]}]
+        ),
         "limits": st.fixed_dictionaries({}, optional={"memory": st.just("64M"), "cpus": st.sampled_from([1, 1.5])}),
     },
 )

@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given
 from lab_strategies import labs
 
-from ez_homelab.config.options import LAB, Apps, Group, Kind, Named, Stack
+from ez_homelab.config.options import LAB, Apps, Group, Kind, Named, Short, Stack
 from ez_homelab.config.schema import lab_reference_markdown, lab_schema
 from ez_homelab.config.starter import starter_lab
 from ez_homelab.yaml_text import read_yaml
@@ -117,7 +117,7 @@ def option_names(kind: Kind) -> list[str]:
         return [name for option in kind.options for name in (option.name, *option_names(option.kind))]
     if isinstance(kind, (Named, Apps)):
         return option_names(kind.value)
-    return option_names(kind.full) if isinstance(kind, Stack) else []
+    return option_names(kind.full) if isinstance(kind, (Short, Stack)) else []
 
 
 def test_every_option_is_on_the_reference_page_once() -> None:

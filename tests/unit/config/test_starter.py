@@ -22,6 +22,7 @@ def test_the_starter_lab_loads(source: str) -> None:
         "wiki": ["dokuwiki"],
         "monitoring": ["prometheus", "node-exporter", "glances"],
     }
+    assert [(app.name, app.lazy.mode) for app in lab.instances if app.lazy.mode] == [("dokuwiki", "stop")]
 
 
 def test_what_the_comments_offer_loads_too() -> None:
