@@ -13,8 +13,8 @@ from .admin import Administration
 from .apps import Apps
 from .docker import Docker
 from .door import Door
-from .holds import Holds
 from .held import Room
+from .holds import Holds
 from .keeper import Tools
 from .options import Options
 from .pages import Pages

@@ -93,7 +93,7 @@ class Administration:
             return _error(
                 "hours", f"{name} is kept awake at this hour", "change its hours, or wait until they are over"
             )
-        if keeper.life.state is State.HELD:
+        if keeper.held:
             return _error("held", f"{name} is being changed", "try again when that is done")
         await keeper.settled()
         await keeper.idle()

@@ -117,7 +117,7 @@ class Apps:
         self.soon()
 
     def _keep_holds(self) -> None:
-        self._holds.keep([name for name, keeper in self.keepers.items() if keeper.life.state is State.HELD])
+        self._holds.keep([name for name, keeper in self.keepers.items() if keeper.held])
 
     async def _tick(self) -> None:
         while True:
@@ -143,7 +143,7 @@ class Apps:
 
     async def _end_holds(self) -> None:
         for keeper in tuple(self.keepers.values()):
-            if keeper.life.state is State.HELD and keeper.now >= keeper.life.held_until:
+            if keeper.held and keeper.now >= keeper.life.held_until:
                 log.warning("%s was held until now, and nobody has released it", keeper.app.name)
                 await self.release(keeper, expired=True)
 

@@ -12,9 +12,10 @@ from . import activity
 from .docker import Docker, DockerError
 from .readiness import StartError, ends, is_ready
 from .states import UNSETTLED, Answer, Life, State
+from .turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping
 
     from .routes import RouteFiles
     from .settings import Container, LazyApp
@@ -67,7 +68,7 @@ class Keeper:
         """What keeps the route from being as it should be."""
         self._tools = tools
         self._activity = activity.Activity()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._turns = Turns(f"keep {app.name}")
         self.gone = False
         """Whether it is kept no longer, so that nobody need wait for it."""
         self._changed = asyncio.Event()
@@ -82,7 +83,12 @@ class Keeper:
     @property
     def at_work(self) -> bool:
         """Whether something is being done with it."""
-        return bool(self._tasks)
+        return self._turns.busy
+
+    @property
+    def held(self) -> bool:
+        """Whether somebody else changes its containers."""
+        return self.life.state is State.HELD
 
     def ask(self, *, again: bool = False) -> Answer:
         """Somebody comes (`again`: by the button on the page). What to do with them; a start is on its way then."""
@@ -99,8 +105,7 @@ class Keeper:
         self.life.hold(self.now, seconds)
         if slept is not None:
             self.life.slept = slept
-        for task in self._tasks:
-            task.cancel()
+        self._turns.cancel()
         self.step, self.log = "", []
         self._activity.begin_anew()
         self._tell()
@@ -109,7 +114,7 @@ class Keeper:
 
     def release(self, running: Mapping[str, bool] | None, *, stay: bool) -> None:
         """Hold it no longer. `running`: what Docker says, None where it does not; `stay`: it may not sleep now."""
-        if self.life.state is not State.HELD:
+        if not self.held:
             return
         up = [(running or {}).get(container.name, False) for container in self.app.containers]
         answer = self.life.release(self.now, running=all(up), stay=stay)
@@ -146,7 +151,7 @@ class Keeper:
         """Docker says which containers run. What is being done already goes on undisturbed."""
         if self.at_work:
             return
-        if self.life.state is State.HELD:
+        if self.held:
             self._mind_route()
             return
         up = [running.get(container.name, False) for container in self.app.containers]
@@ -187,25 +192,19 @@ class Keeper:
 
     async def idle(self) -> None:
         """Return when nothing is being done with it."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        await self._turns.over()
 
     async def stop(self) -> None:
         """Leave it as it is, for good."""
         self.gone = True
         self._tell()
-        for task in self._tasks:
-            task.cancel()
+        self._turns.cancel()
         await self.idle()
 
     def _begin(self, work: Callable[[], Awaitable[None]]) -> None:
-        task = asyncio.create_task(self._in_turn(tuple(self._tasks), work), name=f"keep {self.app.name}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._turns.begin(lambda: self._do(work))
 
-    async def _in_turn(self, before: Collection[asyncio.Task[None]], work: Callable[[], Awaitable[None]]) -> None:
-        if before:
-            await asyncio.wait(before)
+    async def _do(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
             await work()
         except Exception:
@@ -343,7 +342,7 @@ class Keeper:
         try:
             await asyncio.shield(telling)
         except asyncio.CancelledError:
-            if self.life.state is not State.HELD or self.gone:
+            if not self.held or self.gone:
                 telling.cancel()
             with contextlib.suppress(DockerError, asyncio.CancelledError):
                 await telling

@@ -4,7 +4,7 @@ asleep -> waking -> awake -> falling_asleep -> asleep
             |                     |
           failed                awake        (somebody came before the stop)
 
-Out of each of them an app can be held, while somebody else changes its containers; what it does after that is found out.
+Out of each an app can be held while somebody else changes its containers; what it does after that is found out.
 """
 
 from __future__ import annotations

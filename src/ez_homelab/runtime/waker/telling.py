@@ -46,7 +46,7 @@ class Telling:
             "trouble": keeper.trouble,
             "reason": life.reason if life.state is State.FAILED else "",
             "retry_in": round(max(0.0, life.retry_at - keeper.now), 1) if life.state is State.FAILED else None,
-            "held": round(max(0.0, life.held_until - keeper.now), 1) if life.state is State.HELD else None,
+            "held": round(max(0.0, life.held_until - keeper.now), 1) if keeper.held else None,
             "failures": life.failures,
             "in_flight": keeper.in_flight,
             "scheduled": self._apps.scheduled(keeper.app),

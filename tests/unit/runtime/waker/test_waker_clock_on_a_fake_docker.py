@@ -32,10 +32,12 @@ class Always:
         self.done: list[str] = []
         self.up: set[str] = set()
         self.ready = True
+        self.started = asyncio.Event()
 
     async def start(self, name: str) -> None:
         self.done.append(f"start {name}")
         self.up.add(name)
+        self.started.set()
 
     async def stop(self, name: str) -> None:
         self.done.append(f"stop {name}")
@@ -170,11 +172,10 @@ async def test_a_start_under_way_ends_when_the_app_is_held(tmp_path: Path) -> No
     world = World(tmp_path, [])
     world.engine.ready = False
     world.keeper.ask()
-    while not world.engine.done:
-        await asyncio.sleep(0)
+    await world.engine.started.wait()
     waiting = asyncio.create_task(world.keeper.settled())
     assert await world.apps.hold(world.keeper, 60)
-    assert world.keeper.life.state is State.HELD
+    assert world.keeper.held
     assert world.engine.done == ["start wiki"]
     assert not waiting.done()
     world.engine.ready = True
