@@ -14,7 +14,8 @@ VERSION = "1.39.17"
 
 def test_the_database_is_reached_by_the_wiki_alone_and_waited_for() -> None:
     assert APP.manifest.network.internal_only == ("database",)
-    assert APP.compose.services["mediawiki"].depends_on == {"database": "service_healthy"}
+    assert APP.compose.services["mediawiki"].depends_on == {"database": "service_started"}
+    assert "connect();" in APP.files["prepare.php"].decode(), "it waits for the database itself"
 
 
 def test_both_containers_are_given_the_same_database() -> None:

@@ -7,7 +7,9 @@ const HOME = '/var/www/html';
 const UNFINISHED = 'homelab_first_start';
 // The row of MediaWiki's own table `updatelog` that names the version to which the tables belong.
 const VERSION_KEY = 'homelab-version';
-const WAIT_SECONDS = 90;
+// As long as the database may take for its own first start.
+const WAIT_SECONDS = 180;
+const TRIES_A_SECOND = 5;
 
 function fail(string $reason): never
 {
@@ -19,14 +21,14 @@ function connect(): mysqli
 {
     mysqli_report(MYSQLI_REPORT_OFF);
     $password = trim((string) file_get_contents(getenv('MEDIAWIKI_DB_PASSWORD_FILE')));
-    for ($second = 0; $second < WAIT_SECONDS; $second++) {
+    for ($try = 0; $try < WAIT_SECONDS * TRIES_A_SECOND; $try++) {
         $database = mysqli_init();
         $names = [getenv('MEDIAWIKI_DB_HOST'), getenv('MEDIAWIKI_DB_USER'), $password, getenv('MEDIAWIKI_DB_NAME')];
         if (@$database->real_connect(...$names)) {
             mysqli_report(MYSQLI_REPORT_ERROR | MYSQLI_REPORT_STRICT);
             return $database;
         }
-        sleep(1);
+        usleep(intdiv(1_000_000, TRIES_A_SECOND));
     }
     fail('the database does not let the wiki in: ' . mysqli_connect_error());
 }
