@@ -91,7 +91,7 @@ REFUSED = {
     "links": "services of a stack reach each other by name already",
     "external_links": "services of a stack reach each other by name already",
 }
-_OWN_LABELS = ("traefik.", "ez-homelab.", "com.docker.compose.")
+_OWN_LABELS = ("traefik.", "sablier.", "ez-homelab.", "com.docker.compose.")
 _SOCKETS = ("/run/docker.sock", "/run/containerd/containerd.sock", "/run/podman/podman.sock")
 _SERVICE_NAME = re.compile("[a-z0-9][a-z0-9_.-]{0,62}")
 _VOLUME_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9_.-]*")

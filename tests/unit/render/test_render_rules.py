@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from catalog_folder import Folder
 
-from ez_homelab.catalog.loader import Catalog, load_app
 from ez_homelab.config.model import AppInstance, Limits, Paths, Stack
 from ez_homelab.errors import CatalogError, UsageError
 from ez_homelab.render.merge import merged_service
@@ -20,64 +20,6 @@ if TYPE_CHECKING:
 
     from ez_homelab.config.model import Lab
     from ez_homelab.render.desired import Desired, DesiredService
-
-SERVICE = """\
-schema_version: 1
-id: {id}
-name: Sample
-tagline: A sample
-category: wiki
-version: "1"
-upstream: {{website: "https://sample.example/", source: "https://sample.example/s", license: MIT}}
-architectures: [amd64]
-sources: [{{facts: [version, architectures, web.port], source: sample.example, date: 2026-01-01}}]
-web: {{service: {service}, port: 80{web}}}
-health: {{interval: 20s}}
-resources: {{memory: {{reserve: 64M, limit: 256M}}, cpu: {{limit: 1}}}}
-{more}
-"""
-PLAIN = """\
-    image: sample:1
-    user: "1:1"
-    cap_drop: [ALL]
-    security_opt: ["no-new-privileges:true"]
-    healthcheck: {test: ["CMD", "true"]}
-"""
-
-
-class Folder:
-    """A catalog folder that a test fills."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def app(
-        self,
-        name: str,
-        *,
-        service: str = "app",
-        more: str = "",
-        web: str = "",
-        extra: str = "",
-        others: tuple[str, ...] = (),
-        volumes: tuple[str, ...] = (),
-        files: dict[str, bytes] | None = None,
-    ) -> None:
-        folder = self.path / name
-        (folder / "files").mkdir(parents=True)
-        (folder / "service.yaml").write_text(SERVICE.format(id=name, service=service, more=more, web=web))
-        services = "".join(f"  {one}:\n{PLAIN}{extra if one == service else ''}" for one in (service, *others))
-        named = "volumes:\n" + "".join(f"  {volume}:\n" for volume in volumes) if volumes else ""
-        (folder / "compose.yaml").write_text(f"services:\n{services}{named}")
-        (folder / "tests.yaml").write_text("anonymous: [{path: /, expect_status: [302, 401]}]\n")
-        for file, content in (files or {}).items():
-            (folder / "files" / file).parent.mkdir(parents=True, exist_ok=True)
-            (folder / "files" / file).write_bytes(content)
-        load_app(folder)
-
-    def desired(self, *apps: AppInstance, overrides: dict[str, Any] | None = None, **lab: Any) -> Desired:
-        made = make_lab(stacks=[Stack("stack", apps=apps)])
-        return desired_of(replace(made, **lab), catalog=Catalog.shipped().with_folder(self.path), overrides=overrides)
 
 
 @pytest.fixture
@@ -117,7 +59,7 @@ def test_only_who_uses_a_variable_is_made_anew_when_it_changes() -> None:
 
 
 def test_only_who_answers_under_the_domain_is_made_anew_when_it_changes() -> None:
-    assert changed(starter(), starter(domain="lab.home.arpa")) == {"dokuwiki", "gate", "glances", "prometheus"}
+    assert changed(starter(), starter(domain="lab.home.arpa")) == {"gate", "glances", "prometheus"}
 
 
 def test_a_new_app_makes_no_other_container_anew() -> None:
@@ -247,7 +189,8 @@ def test_an_override_of_a_mount_replaces_the_one_at_its_target(folder: Folder) -
 
 def test_a_volume_that_only_an_override_names_is_made_and_waited_for(folder: Folder) -> None:
     desired = overridden(folder, volumes=["extra:/extra", {"type": "tmpfs", "target": "/t"}])
-    assert [volume.name for volume in desired.servers["core"].volumes] == ["gate-data", "blog-data", "blog-extra"]
+    names = [volume.name for volume in desired.servers["core"].volumes]
+    assert names == ["gate-data", "traefik-routes", "blog-data", "blog-extra"]
     assert service(desired, "blog").volumes == ("blog-data", "blog-extra")
     assert service(desired, "blog-store").volumes == ()
 
