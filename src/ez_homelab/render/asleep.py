@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ez_homelab.catalog.app import App
     from ez_homelab.config.model import AppInstance
     from ez_homelab.render.instance import Instance
+    from ez_homelab.route import Clients
 
 NEVER = "say `lazy: off` for {name} in homelab.yaml"
 
@@ -60,25 +61,26 @@ def _group(instance: Instance) -> str:
 
 
 def _lazy(members: Sequence[Instance]) -> Lazy:
-    """What holds for all of a group: the longest times, all hours, and what each of them says of programs."""
-    own = [instance.settings.lazy for instance in members]
-    usual = [instance.app.manifest.lazy for instance in members]
-    clients = {said.clients: instance.name for said, instance in zip(own, members, strict=True) if said.clients}
-    if len(clients) > 1:
-        names = " and ".join(sorted(clients.values()))
+    """What holds for all of a group: the longest times, all hours, and what one of them says of programs."""
+    pairs = [(member.settings.lazy, member.app.manifest.lazy) for member in members]
+    return Lazy(
+        group=_group(members[0]),
+        idle=max(_seconds(said.idle, usual.idle_after) for said, usual in pairs),
+        timeout=max(_seconds(said.timeout, usual.ready_timeout) for said, usual in pairs),
+        awake=tuple(dict.fromkeys(hours for said, _ in pairs for hours in said.awake or ())),
+        clients=_clients(members),
+    )
+
+
+def _clients(members: Sequence[Instance]) -> Clients:
+    said = {clients: member.name for member in members if (clients := member.settings.lazy.clients)}
+    if len(said) > 1:
         raise UsageError(
-            f"{names} sleep as one group, and say different `lazy.clients`",
+            f"{' and '.join(sorted(said.values()))} sleep as one group, and say different `lazy.clients`",
             cause="a program that asks for one of them wakes all of them",
             fix="say the same for each of them in homelab.yaml, or give them groups of their own",
         )
-    pairs = [*zip(own, usual, strict=True)]
-    return Lazy(
-        group=_group(members[0]),
-        idle=max(_seconds(said.idle, rest.idle_after) for said, rest in pairs),
-        timeout=max(_seconds(said.timeout, rest.ready_timeout) for said, rest in pairs),
-        awake=tuple(dict.fromkeys(hours for said in own for hours in said.awake or ())),
-        clients=next(iter(clients), None) or "hold",
-    )
+    return next(iter(said), "hold")
 
 
 def _seconds(written: str | None, usual: int) -> float:

@@ -88,8 +88,8 @@ PLATFORM_FILES: Mapping[tuple[str, str], Writer] = {
     },
     ("prometheus", "targets/"): lambda whole, instance: targets.target_files(instance, whole.instances, whole.asleep),
 }
-_ENGINES = (*sso.ENGINES.values(), *lazy.ENGINES.values())
-WRITTEN = frozenset(PLATFORM_FILES).union(*(engine.writes for engine in _ENGINES))
+_OF_ENGINES = (engine.writes for room in (sso.ENGINES, lazy.ENGINES) for engine in room.values())
+WRITTEN = frozenset(PLATFORM_FILES).union(*_OF_ENGINES)
 
 
 def config_files(whole: WholeLab, instance: Instance) -> dict[str, list[DesiredFile]]:
