@@ -94,6 +94,10 @@ class Apps:
             keeper.release(running, stay=self.scheduled(keeper.app))
         self._keep_holds()
 
+    async def reaches_traefik(self) -> bool:
+        """Whether Traefik's API answers."""
+        return await self._tools.traefik.answers()
+
     def soon(self) -> None:
         """Look at Docker soon."""
         self._look.set()

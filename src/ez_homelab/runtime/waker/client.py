@@ -39,7 +39,9 @@ async def connect(host: str, port: int) -> Stream:
 class Server:
     """A server by its address: http://name:port, tcp://name:port or unix:///path."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, largest: int = LARGEST_ANSWER) -> None:
+        """`largest`: bytes of a whole answer."""
+        self._largest = largest
         parts = urlsplit(address)
         self._path = parts.path if parts.scheme == "unix" else ""
         self._host = parts.hostname or "localhost"
@@ -51,7 +53,7 @@ class Server:
             pieces, size = [], 0
             while piece := await body.read():
                 size += len(piece)
-                if size > LARGEST_ANSWER:
+                if size > self._largest:
                     raise WireError("the answer is too large")
                 pieces.append(piece)
             return Answer(head.status, b"".join(pieces))

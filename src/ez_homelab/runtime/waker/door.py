@@ -63,7 +63,9 @@ class Door:
     async def _local(self, exchange: Exchange) -> None:
         """Who asks the waker itself, which only this network namespace can: no router sends a request without mark."""
         if exchange.path == "/health":
-            await exchange.say(200, "ok")
+            # Where Traefik does not answer, the waker sits in a namespace that is nobody's: it serves no one.
+            well = await self._apps.reaches_traefik()
+            await exchange.say(200 if well else 503, "ok" if well else "Traefik does not answer.")
         elif exchange.path == "/metrics":
             fields = [("Content-Type", "text/plain; version=0.0.4; charset=utf-8")]
             await exchange.answer(200, self._telling.metrics().encode(), fields)

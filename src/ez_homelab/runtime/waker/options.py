@@ -48,6 +48,29 @@ class Options:
         )
 
 
+@dataclass(frozen=True)
+class ControlOptions:
+    """The same for what stands between the waker and Docker. `engine`: Docker itself; `socket`: the waker's way."""
+
+    config: Path = Path("/etc/waker")
+    socket: Path = Path("/run/control/docker.sock")
+    engine: str = "unix:///var/run/docker.sock"
+    address: str = "127.0.0.1"
+    port: int = 9095
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> ControlOptions:
+        """Read WAKER_CONFIG, WAKER_CONTROL, WAKER_ENGINE, WAKER_ADDRESS and WAKER_PORT. Raises `SettingsError`."""
+        plain = cls()
+        return cls(
+            config=Path(environment.get("WAKER_CONFIG", plain.config)),
+            socket=Path(environment.get("WAKER_CONTROL", plain.socket)),
+            engine=environment.get("WAKER_ENGINE", plain.engine),
+            address=environment.get("WAKER_ADDRESS", plain.address),
+            port=_port(environment, "WAKER_PORT", plain.port),
+        )
+
+
 def _port(environment: Mapping[str, str], name: str, default: int) -> int:
     text = environment.get(name, str(default))
     if not (text.isascii() and text.isdigit() and 0 < int(text) < 65_536):

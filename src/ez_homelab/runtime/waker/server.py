@@ -21,6 +21,7 @@ log = logging.getLogger("waker.server")
 IDLE = 120.0
 """Seconds between two requests. Longer than Traefik keeps a connection (90 s), so that it is Traefik who lets go."""
 CLOSING = 2.0
+BACKLOG = 1024
 
 Fields = list[tuple[str, str]]
 
@@ -74,23 +75,35 @@ class Exchange:
 class Server:
     """Hands every request to `handle`."""
 
-    def __init__(self, handle: Callable[[Exchange], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        handle: Callable[[Exchange], Awaitable[None]],
+        *,
+        most: int | None = None,
+        largest_head: int = LARGEST_HEAD,
+    ) -> None:
+        """`most`: connections at a time, of which further ones are closed at once; `largest_head`: bytes."""
         self._handle = handle
+        self._most = most
+        self._limit = largest_head
         self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self, address: str, port: int) -> int:
         """Listen on a TCP port; the port, which is a free one for 0. Raises `OSError`."""
-        server = await asyncio.start_server(self._accept, address, port, limit=LARGEST_HEAD, backlog=1024)
+        server = await asyncio.start_server(self._accept, address, port, limit=self._limit, backlog=BACKLOG)
         self._servers.append(server)
         return int(server.sockets[0].getsockname()[1])
 
-    async def start_unix(self, path: Path) -> None:
-        """Listen on a Unix socket that only this user can open. One that a killed waker left behind is replaced."""
+    async def start_unix(self, path: Path, mode: int = 0o600) -> None:
+        """Listen on a Unix socket that only this user can open, unless `mode` says otherwise. One that a killed
+        program left behind is replaced."""
         path.unlink(missing_ok=True)
-        before = os.umask(0o177)
+        before = os.umask(0o777 & ~mode)
         try:
-            self._servers.append(await asyncio.start_unix_server(self._accept, path, limit=LARGEST_HEAD))
+            self._servers.append(
+                await asyncio.start_unix_server(self._accept, path, limit=self._limit, backlog=BACKLOG)
+            )
         finally:
             os.umask(before)
 
@@ -109,6 +122,9 @@ class Server:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         stream = Stream(reader, writer)
+        if self._most is not None and len(self._tasks) > self._most:
+            stream.abort()
+            return
         try:
             while await self._one(stream):
                 pass

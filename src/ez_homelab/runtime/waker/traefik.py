@@ -65,6 +65,13 @@ class Traefik:
         servers = (found.get("loadBalancer") or {}).get("servers") or []
         return [one.get("url") for one in servers] == [route.target.url if direct else self._waker]
 
+    async def answers(self) -> bool:
+        """Whether its API answers within a moment."""
+        try:
+            return (await self._server.ask("GET", "/api/version", 2.0)).status == 200
+        except (OSError, WireError):
+            return False
+
     async def finished(self) -> dict[str, float]:
         """Requests that have finished, by the name of their service. Raises `TraefikError`."""
         try:

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,9 @@ class Process:
     starts: int = 0
     exit_code: int = 0
     status: str = "exited"
+    error: str = ""
+    started: str = "0001-01-01T00:00:00Z"
+    cannot_start: str = ""
     process: subprocess.Popen[bytes] | None = None
     output: bytes = b""
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -61,7 +65,8 @@ class FakeDocker:
             if container.status == "running":
                 return False
             container.starts += 1
-            container.status = "running"
+            container.status, container.error = "running", ""
+            container.started = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
             container.process = subprocess.Popen(
                 [sys.executable, "-S", str(APP), str(container.port), container.delay],
                 stdout=subprocess.PIPE,
@@ -124,7 +129,10 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/_ping":
             self._answer(200, b"OK", "text/plain")
         elif path == "/containers/json":
-            found = [{"Names": [f"/{one.name}"], "State": one.status} for one in self.docker.containers.values()]
+            found = [
+                {"Names": [f"/{one.name}"], "State": one.status, "Labels": {"secret": "secret"}}
+                for one in self.docker.containers.values()
+            ]
             self._json(200, found)
         elif path == "/events":
             self._events()
@@ -132,7 +140,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._json(404, {"message": f"No such container: {name}"})
         elif path.endswith("/json"):
             one = self.docker.containers[name]
-            self._json(200, {"State": {"Status": one.status, "ExitCode": one.exit_code}, "Config": {"Tty": False}})
+            state = {"Status": one.status, "ExitCode": one.exit_code, "Error": one.error, "StartedAt": one.started}
+            config = {"Tty": False, "Env": ["PASSWORD=secret"]}
+            self._json(200, {"Id": "0" * 64, "State": state, "Config": config, "Mounts": [{"Source": "/secret"}]})
         elif LOGS_ALLOWED:
             lines = self.docker.containers[name].output.splitlines(keepends=True)
             framed = b"".join(b"\x01\0\0\0" + len(line).to_bytes(4, "big") + line for line in lines)
@@ -143,7 +153,14 @@ class _Handler(BaseHTTPRequestHandler):
         if name not in self.docker.containers:
             self._json(404, {"message": f"No such container: {name}"})
             return
-        done = self.docker.start(name) if what == "start" else self.docker.stop(name)
+        one = self.docker.containers[name]
+        if what in ("start", "restart") and one.cannot_start:
+            self.docker.stop(name)
+            one.error, one.exit_code = one.cannot_start, 128
+            self._json(409, {"message": one.error})
+            return
+        done = self.docker.stop(name) if what in ("stop", "restart") else False
+        done = self.docker.start(name) if what in ("start", "restart") else done
         self._answer(204 if done else 304, b"", "text/plain")
 
     def _events(self) -> None:

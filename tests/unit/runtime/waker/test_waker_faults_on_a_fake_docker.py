@@ -136,9 +136,11 @@ def test_half_an_app_that_runs_is_stopped(world: World) -> None:
 def test_what_cannot_be_seen_is_not_taken_for_silence(world: World) -> None:
     world.order("POST", "/apps/short/wake")
     world.until_app("short", leads_to="app")
+    assert world.health() == 200
     world.traefik.kill()
     world.until(lambda: (world.app("short")["unused"] or 0) > 3)
     assert world.docker.running("short")
+    assert world.health() == 503
     world.restart_traefik()
     world.until_app("short", state="asleep", leads_to="waker")
 

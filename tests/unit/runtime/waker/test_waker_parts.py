@@ -160,7 +160,8 @@ def test_nobody_is_led_elsewhere(to: str, leads: str) -> None:
 
 def test_what_runs_in_the_container_needs_nothing_but_python() -> None:
     code = (
-        "import sys; import waker.__main__, waker.admin; print([n for n in sys.modules if n.split('.')[0] in sys.argv])"
+        "import sys; import waker.__main__, waker.admin, waker.control;"
+        "print([n for n in sys.modules if n.split('.')[0] in sys.argv])"
     )
     folder = Path(__file__).parents[4] / "src/ez_homelab/runtime"
 

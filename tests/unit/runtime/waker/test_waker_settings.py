@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ez_homelab.runtime.waker.options import Options
+from ez_homelab.runtime.waker.options import ControlOptions, Options
 from ez_homelab.runtime.waker.schedule import is_on, read_hours, zone
 from ez_homelab.runtime.waker.settings import Address, Settings, SettingsError, read_lazy
 
@@ -100,6 +100,11 @@ def test_hours_are_those_of_the_labs_own_zone() -> None:
 def test_options() -> None:
     options = Options.from_environment({"WAKER_PORT": "9000", "WAKER_NUDGE": "/n", "WAKER_TRAEFIK": "http://t:1/"})
     assert (options.port, options.nudge, options.traefik) == (9000, Path("/n"), "http://t:1")
+    control = ControlOptions.from_environment({"WAKER_CONTROL": "/c", "WAKER_ENGINE": "unix:///e"})
+    assert (control.socket, control.engine, control.port) == (Path("/c"), "unix:///e", 9095)
+    assert f"unix://{ControlOptions().socket}" == Options().docker
     for port in ("0", "x", "70000"):
         with pytest.raises(SettingsError, match="WAKER_PORT"):
             Options.from_environment({"WAKER_PORT": port})
+        with pytest.raises(SettingsError, match="WAKER_PORT"):
+            ControlOptions.from_environment({"WAKER_PORT": port})

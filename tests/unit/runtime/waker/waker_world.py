@@ -29,8 +29,9 @@ BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8", "Sec-Fetch-Des
 class World:
     """Everything of one test module, in one folder."""
 
-    def __init__(self, folder: Path, *, subfolder: bool = False) -> None:
-        """`subfolder`: the route files lie below the folder that Traefik watches, with a file in it to be touched."""
+    def __init__(self, folder: Path, *, subfolder: bool = False, filtered: bool = False) -> None:
+        """`subfolder`: the route files lie below the folder that Traefik watches, with a file in it to be touched.
+        `filtered`: the waker asks Docker through what stands before it."""
         self.folder = folder
         self.routes = folder / "dynamic" / ("on-demand" if subfolder else "")
         self.nudge = folder / "dynamic" / "on-demand.yml" if subfolder else None
@@ -44,6 +45,9 @@ class World:
         self.apps: list[dict[str, Any]] = []
         self.traefik = self._traefik()
         self.waker: Program | None = None
+        self.filtered = filtered
+        self.control: Program | None = None
+        self.control_port = 0
 
     def _traefik(self) -> Program:
         install = {
@@ -92,6 +96,10 @@ class World:
             }
         )
 
+    def spare(self) -> int:
+        """A port for a container that is no app."""
+        return free_port()
+
     def write(self) -> None:
         document = {
             "version": 1,
@@ -110,12 +118,27 @@ class World:
         places = {"CONFIG": "config", "DATA": "data", "SOCKET": "run/admin.sock", "SPOOL": "data"}
         environment = {f"WAKER_{name}": str(self.folder / path) for name, path in places.items()}
         environment |= {"WAKER_ROUTES": str(self.routes), "WAKER_NUDGE": str(self.nudge or "")}
-        environment |= {"WAKER_DOCKER": self.docker.address, "WAKER_TRAEFIK": f"http://127.0.0.1:{self.api}"}
+        environment |= {"WAKER_DOCKER": self.way_to_docker(), "WAKER_TRAEFIK": f"http://127.0.0.1:{self.api}"}
         environment |= {"WAKER_PORT": str(self.port), "PYTHONPATH": str(Path(package.__file__).parent.parent)}
         argv = [sys.executable, "-m", "waker"]
         self.waker = Program("the waker", argv, self.folder / "waker.log", environment)
         self.waker.wait_until(lambda: listens(self.port))
         self.until(lambda: all(app["leads_to"] != "unknown" for app in self.status()["apps"].values()))
+
+    def way_to_docker(self) -> str:
+        if not self.filtered:
+            return self.docker.address
+        socket_path = self.folder / "run/docker.sock"
+        if self.control is None:
+            port = free_port()
+            environment = {"WAKER_CONFIG": str(self.folder / "config"), "WAKER_CONTROL": str(socket_path)}
+            environment |= {"WAKER_ENGINE": self.docker.address, "WAKER_PORT": str(port)}
+            environment |= {"PYTHONPATH": str(Path(package.__file__).parent.parent)}
+            argv = [sys.executable, "-m", "waker.control"]
+            self.control = Program("the waker's way to Docker", argv, self.folder / "control.log", environment)
+            self.control.wait_until(lambda: listens(port))
+            self.control_port = port
+        return f"unix://{socket_path}"
 
     def restart(self) -> None:
         """Kill the waker as a crash does, and start it again."""
@@ -126,6 +149,8 @@ class World:
     def stop(self) -> None:
         if self.waker is not None:
             self.waker.stop()
+        if self.control is not None:
+            self.control.stop()
         self.traefik.stop()
         self.docker.close()
 
@@ -149,6 +174,14 @@ class World:
 
     def until_app(self, name: str, **wanted: object) -> None:
         self.until(lambda: all(self.app(name)[key] == value for key, value in wanted.items()))
+
+    def health(self) -> int:
+        """What the health check of the waker's container sees."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        connection.request("GET", "/health")
+        status = connection.getresponse().status
+        connection.close()
+        return status
 
     def open(self, name: str, method: str = "GET", target: str = "/", body: Any = None, **fields: str) -> HTTPResponse:
         """The answer through Traefik, unread."""
