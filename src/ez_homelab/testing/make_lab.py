@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from ez_homelab.catalog.loader import Catalog
 from ez_homelab.config.load import LAB_FILE, lab_from_text
-from ez_homelab.config.model import CORE, AppInstance, Images, Lab, Server, Stack
+from ez_homelab.config.model import CORE, AppInstance, Images, Lab, LazySettings, Server, Stack
 from ez_homelab.config.starter import starter_lab
 from ez_homelab.hosts import FileState
 from ez_homelab.images.editions import BASE_TAG
@@ -62,15 +62,20 @@ def make_lab(
 ) -> Lab:
     """A lab: the starter lab, or one with `apps` web apps spread evenly over `servers`, or one with these `stacks`.
 
+    All apps of the starter lab are awake here, so that what is said of one holds for each.
     The lab file takes one server for now; the model holds any number, and so does everything behind it.
     """
     if stacks is None and apps is None:
-        stacks = lab_from_text(starter_lab(domain, images)[LAB_FILE]).stacks
+        stacks = map(_awake, lab_from_text(starter_lab(domain, images)[LAB_FILE]).stacks)
     names = [CORE, *(f"server{number}" for number in range(1, servers))]
     # 127.0.0.1 is every server's own; `role` has one value as long as the lab file takes one server.
     machines = tuple(Server(name) for name in names)
     chosen = _spread(names, apps or 0) if stacks is None else tuple(stacks)
     return Lab(domain, images=Images(images), servers=machines, stacks=chosen)
+
+
+def _awake(stack: Stack) -> Stack:
+    return replace(stack, apps=tuple(replace(app, lazy=LazySettings()) for app in stack.apps))
 
 
 def desired_of(

@@ -59,7 +59,7 @@ def test_only_who_uses_a_variable_is_made_anew_when_it_changes() -> None:
 
 
 def test_only_who_answers_under_the_domain_is_made_anew_when_it_changes() -> None:
-    assert changed(starter(), starter(domain="lab.home.arpa")) == {"gate", "glances", "prometheus"}
+    assert changed(starter(), starter(domain="lab.home.arpa")) == {"dokuwiki", "gate", "glances", "prometheus"}
 
 
 def test_a_new_app_makes_no_other_container_anew() -> None:
