@@ -119,7 +119,8 @@ async def _asked(host: Host, *words: str, seconds: float, passing: frozenset[str
     pause, patience = ASKED_AGAIN
     deadline = time.monotonic() + patience
     while True:
-        answer = _answer(await host.run(Command((*ASK_WAKER, *words), timeout=seconds)))
+        asking = Command((*ASK_WAKER, *words), timeout=seconds, changes=words[0] != "status")
+        answer = _answer(await host.run(asking))
         if "error" not in answer:
             return answer
         if answer.get("kind") not in passing or time.monotonic() >= deadline:

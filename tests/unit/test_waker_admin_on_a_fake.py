@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import yaml
 
-from ez_homelab import waker_admin
 from ez_homelab.hosts.protocol import Command, Completed
 from ez_homelab.testing.fake_host import FakeHost
 from ez_homelab.waker_admin import ASK_WAKER, WakerError, order, waker_status
@@ -27,8 +26,8 @@ def without_waiting(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         if seconds:
             waits.append(seconds)
 
-    monkeypatch.setattr(waker_admin.asyncio, "sleep", sleep)
-    monkeypatch.setattr(waker_admin.time, "monotonic", lambda: sum(waits))
+    monkeypatch.setattr("ez_homelab.waker_admin.asyncio.sleep", sleep)
+    monkeypatch.setattr("ez_homelab.waker_admin.time.monotonic", lambda: sum(waits))
     return waits
 
 
@@ -52,14 +51,9 @@ async def test_what_it_is_asked_and_told() -> None:
     await order(host, "hold", "wiki", 12.2)
     await order(host, "hold", "wiki", 86_400)
     await order(host, "release", "wiki")
-    said = [command.argv[len(ASK_WAKER) :] for command in host.commands]
-    assert said == [
-        ("status",),
-        ("wake", "wiki"),
-        ("hold", "wiki", "13"),
-        ("hold", "wiki", "3600"),
-        ("release", "wiki"),
-    ]
+    said = [" ".join(command.argv[len(ASK_WAKER) :]) for command in host.commands]
+    assert said == ["status", "wake wiki", "hold wiki 13", "hold wiki 3600", "release wiki"]
+    assert [command.changes for command in host.commands] == [False, True, True, True, True]
 
 
 async def test_an_app_that_it_has_not_read_about_yet_is_asked_for_again(without_waiting: list[float]) -> None:
