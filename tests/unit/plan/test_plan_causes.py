@@ -178,6 +178,7 @@ CASES: dict[str, tuple[ObservedServer, list[str]]] = {
         replace(MADE, volumes=tuple(ObservedVolume(item.name, "0:0", True) for item in MADE.volumes)),
         [
             "~ volume gate-data own: its folder belongs to 0:0, the app runs as 65531:65531",
+            "~ volume traefik-routes own: its folder belongs to 0:0, the app runs as 65532:65532",
             "~ volume dokuwiki-storage own: its folder belongs to 0:0, the app runs as 1000:1000",
             "~ volume prometheus-data own: its folder belongs to 0:0, the app runs as 65534:65534",
         ],
