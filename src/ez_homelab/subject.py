@@ -42,6 +42,7 @@ def subject_of(
         lan_routes=tuple(route.name for route in desired.routes if route.sign_on.access == "lan"),
         open_routes=_open_routes(lab, desired, find_app),
         registrations=_registrations(lab, desired, find_app),
+        cut_off=_cut_off(lab, desired, find_app),
     )
 
 
@@ -66,6 +67,15 @@ def _registrations(lab: Lab, desired: Desired, find_app: Callable[[str], App]) -
         for name, auth in auths.items()
         if auth.registration == "open" and name in reachable
     }
+
+
+def _cut_off(lab: Lab, desired: Desired, find_app: Callable[[str], App]) -> dict[str, float]:
+    """Apps that sleep, and keep connections open of which the lab's engine does not know; each with its idle time."""
+    if lab.on_demand.engine != "sablier":
+        return {}
+    webs = {instance.name: find_app(instance.app).manifest.web for instance in lab.instances}
+    talking = {name for name, web in webs.items() if web and web.websockets}
+    return {route.name: route.lazy.idle for route in desired.routes if route.lazy and route.name in talking}
 
 
 def _reason(app: App) -> str:

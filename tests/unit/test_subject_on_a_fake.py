@@ -1,11 +1,21 @@
-"""What the doctor is told of a lab's sign-on."""
+"""What the doctor is told of a lab's sign-on, and of what sleeps in it."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import pytest
+
+from ez_homelab.catalog.loader import Catalog
+from ez_homelab.config.load import lab_from_text
+from ez_homelab.subject import subject_of
+from ez_homelab.testing.make_lab import desired_of
 
 if TYPE_CHECKING:
     from engine_in_memory import LabOnFakeServer
+
+    from ez_homelab.catalog.app import App
 
 LAB = """\
 version: 1
@@ -37,3 +47,28 @@ def test_sign_on_as_the_doctor_sees_it(there: LabOnFakeServer) -> None:
     assert "Radicale asks" in subject.open_routes["radicale"]
     assert subject.registrations.keys() == {"dokuwiki", "family-wiki"}
     assert "/install.php" in subject.registrations["family-wiki"]
+
+
+SLEEPING = """\
+version: 1
+domain: lab.localhost
+on_demand: {engine: ENGINE}
+stacks:
+  all:
+    apps:
+      family-wiki: {app: dokuwiki, lazy: {mode: stop, idle: 20m}}
+      glances: {}
+"""
+
+
+@pytest.mark.parametrize(("engine", "cut_off"), [("builtin", {}), ("sablier", {"family-wiki": 1200.0})])
+def test_what_falls_asleep_under_open_connections(engine: str, cut_off: dict[str, float]) -> None:
+    """No app of the catalog that keeps connections open is suitable for sleep, so here they all keep them."""
+    lab = lab_from_text(SLEEPING.replace("ENGINE", engine))
+
+    def talking(name: str) -> App:
+        app = Catalog.shipped().app(name)
+        web = app.manifest.web and app.manifest.web.model_copy(update={"websockets": True})
+        return replace(app, manifest=app.manifest.model_copy(update={"web": web}))
+
+    assert subject_of(lab, desired_of(lab), talking).cut_off == cut_off

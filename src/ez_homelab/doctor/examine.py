@@ -17,6 +17,7 @@ from ez_homelab.doctor.checks.lan import Lan
 from ez_homelab.doctor.checks.memory import Memory
 from ez_homelab.doctor.checks.memory_cgroup import MemoryCgroup
 from ez_homelab.doctor.checks.names import Names
+from ez_homelab.doctor.checks.on_demand import OnDemand
 from ez_homelab.doctor.checks.open_routes import OpenRoutes
 from ez_homelab.doctor.checks.ports import Ports
 from ez_homelab.doctor.checks.registration import Registration
@@ -50,6 +51,7 @@ CHECKS: tuple[Check, ...] = (
     Lan(),
     OpenRoutes(),
     Registration(),
+    OnDemand(),
 )
 
 Answers = dict[tuple[str, ...], "Completed | CommandError"]

@@ -50,7 +50,8 @@ class Subject:
     `sign_on` is the engine's container and `engine` its name; `admins` are those who may sign in. `certificate` is the
     file that Traefik serves from. `lan` are the networks that count as the lab's own, `lan_routes` the apps that answer
     there alone, and `open_routes` those that nobody signs in to, each with the reason. `registrations` are the apps in
-    which people can make accounts for themselves, each with how that is closed.
+    which people can make accounts for themselves, each with how that is closed. `cut_off` are the apps that fall asleep
+    under open connections, each with its idle time in seconds.
     """
 
     domain: str = "lab.localhost"
@@ -68,6 +69,7 @@ class Subject:
     lan_routes: tuple[str, ...] = ()
     open_routes: Mapping[str, str] = field(default_factory=dict)
     registrations: Mapping[str, str] = field(default_factory=dict)
+    cut_off: Mapping[str, float] = field(default_factory=dict)
 
 
 class CouldNotLook(Exception):  # noqa: N818 - not a failure: an answer that says nothing
