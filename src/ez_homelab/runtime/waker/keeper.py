@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from . import activity
 from .docker import Docker, DockerError
-from .readiness import StartError, ends, is_ready
+from .readiness import StartError, until_ready
 from .states import UNSETTLED, Answer, Life, State
 from .turns import Turns
 
@@ -18,17 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping
 
     from .routes import RouteFiles
-    from .settings import Container, LazyApp
+    from .settings import LazyApp
     from .statistics import Statistics
     from .traefik import Traefik
 
 log = logging.getLogger("waker.keeper")
 
-PROBE_PAUSES = (0.02, 1.0)
-"""The shortest and the longest pause between two questions whether an app is ready."""
-PROBE_SHARE = 0.05
-"""A pause is this share of the time that the start takes already, so that a start is noticed about that much late."""
-LOOK_WHETHER_IT_LIVES = 1.0
 SECOND_LOOK = 0.1
 """Seconds between the two looks before a stop: a request that Traefik let in just before the change has by then opened
 its connection to the app."""
@@ -251,17 +246,7 @@ class Keeper:
                 # Waiting for others to start is no fault of this app's.
                 limit.reschedule((limit.when() or 0.0) + self.now - queued)
                 await self._whole(self._tools.docker.start(container.name))
-            await self._until_ready(container)
-
-    async def _until_ready(self, container: Container) -> None:
-        began = looked = self.now
-        while not await is_ready(container, self._tools.docker, self.own_ports):
-            if self._died.is_set() or self.now - looked >= LOOK_WHETHER_IT_LIVES:
-                self._died.clear()
-                looked = self.now
-                await ends(container, self._tools.docker)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._died.wait(), _pause(self.now - began))
+            await until_ready(container, self._tools.docker, self.own_ports, self._died, self._tools.clock)
 
     async def _failed(self, reason: str) -> None:
         self.log = await self._last_lines()
@@ -363,8 +348,3 @@ class Keeper:
             self.trouble = "Traefik does not confirm the route"
         log.warning("%s: %s", self.app.name, self.trouble)
         return False
-
-
-def _pause(passed: float) -> float:
-    shortest, longest = PROBE_PAUSES
-    return min(max(shortest, passed * PROBE_SHARE), longest)

@@ -3,20 +3,50 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 
 from .client import connect
 from .wire import WireError, head_bytes, parse_answer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .docker import Docker
     from .settings import Container, Ready
 
 PROBE_SECONDS = 5.0
+PROBE_PAUSES = (0.02, 1.0)
+"""The shortest and the longest pause between two questions whether a container is ready."""
+PROBE_SHARE = 0.05
+"""A pause is this share of the time that the start takes already, so that a start is noticed about that much late."""
+LOOK_WHETHER_IT_LIVES = 1.0
 
 
 class StartError(Exception):
     """An app that does not start; the text says why."""
+
+
+async def until_ready(
+    container: Container, docker: Docker, own_ports: set[int], died: asyncio.Event, clock: Callable[[], float]
+) -> None:
+    """Return when it is ready. `died` is set when Docker says that a container of the app's has ended.
+
+    Raises `StartError` where this one has, `DockerError` where Docker does not say so.
+    """
+    began = looked = clock()
+    while not await is_ready(container, docker, own_ports):
+        if died.is_set() or clock() - looked >= LOOK_WHETHER_IT_LIVES:
+            died.clear()
+            looked = clock()
+            await ends(container, docker)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(died.wait(), _pause(clock() - began))
+
+
+def _pause(passed: float) -> float:
+    shortest, longest = PROBE_PAUSES
+    return min(max(shortest, passed * PROBE_SHARE), longest)
 
 
 async def is_ready(container: Container, docker: Docker, own_ports: set[int]) -> bool:
