@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from ez_homelab.secrets.table import SecretRow
     from ez_homelab.secrets.value import Secret
     from ez_homelab.tls.trust import TrustChange
-    from ez_homelab.verify import Proof
+    from ez_homelab.verify import Proof, Waking
 
 DEFAULT_FOLDER = Path("/opt/homelab")
 LOCK = "/var/lib/ez-homelab/lock"
@@ -193,24 +193,27 @@ class Homelab(WrittenLab):
         async with self.locked():
             await LabSurroundings(self).recover()
 
-    async def verify(self) -> Proof:
-        """What users rely on, looked at from outside."""
-        from ez_homelab.verify import verify_lab
+    async def verify(self, waking: Waking | None = None) -> Proof:
+        """What users rely on, looked at from outside. Apps that sleep are left asleep, but for those of `waking`."""
+        from ez_homelab.verify import LEFT_ASLEEP, verify_lab
 
         addresses = {server.name: server.address for server in self.lab.servers}
-        return await verify_lab(self.desired, addresses, self.hosts, await self.observe())
+        return await verify_lab(self.desired, addresses, self.hosts, await self.observe(), waking or LEFT_ASLEEP)
 
     async def verify_applied(self, plan: Plan | None = None) -> Proof:
         """The proof right after an apply: of the routes that the plan touched, or without a plan of everything.
 
         Traefik takes a moment to see a container that has just become healthy, so a failure is looked at again for a
-        few seconds before it counts.
+        few seconds before it counts. Apps that the plan touched are woken for it and put to sleep again.
         """
+        from ez_homelab.verify import Waking
+
         touched = {action.name for action in plan.actions if action.kind == "service"} if plan else None
         apps = {service.app for server in self.desired.servers.values() for service in server.services
                 if touched is None or service.key in touched}  # fmt: skip
+        waking = Waking(apps if plan else ())
         for pause in SETTLE_PAUSES:
-            proof = await self.verify()
+            proof = await self.verify(waking)
             proof = proof if plan is None else proof.about(apps)
             if not proof.failures:
                 break

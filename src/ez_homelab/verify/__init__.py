@@ -16,6 +16,8 @@ from ez_homelab.verify.server import (
     prove_routers,
     prove_undeclared_name,
 )
+from ez_homelab.verify.visitors import MINUTES
+from ez_homelab.verify.waking import Waking
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,7 +30,9 @@ if TYPE_CHECKING:
     from ez_homelab.verify.portal import Portal
     from ez_homelab.verify.sign_on import Visitors
 
-__all__ = ["Check", "Proof", "verify_lab"]
+__all__ = ["Check", "Proof", "Waking", "verify_lab"]
+
+LEFT_ASLEEP = Waking()
 
 
 async def verify_lab(
@@ -36,50 +40,65 @@ async def verify_lab(
     addresses: Mapping[str, str],
     hosts: Mapping[str, Host],
     observed: Mapping[str, ObservedServer | Unknown],
+    waking: Waking = LEFT_ASLEEP,
 ) -> Proof:
     """The proof for every server; `addresses` says where each one's entrypoints listen.
 
+    Apps that sleep are left asleep, but for those of `waking`.
     A server that could not be looked at is a failed row of its own.
     """
     proofs = await asyncio.gather(
-        *(_verify_server(desired, name, addresses[name], hosts[name], found) for name, found in observed.items())
+        *(
+            _verify_server(desired, name, addresses[name], hosts[name], found, waking)
+            for name, found in observed.items()
+        )
     )
     return Proof(tuple(check for checks in proofs for check in checks))
 
 
 async def _verify_server(
-    desired: Desired, name: str, address: str, host: Host, found: ObservedServer | Unknown
+    desired: Desired, name: str, address: str, host: Host, found: ObservedServer | Unknown, waking: Waking
 ) -> list[Check]:
     if isinstance(found, Unknown):
         return [failed(name, "can be looked at", found.reason)]
     from ez_homelab.observe.look import AUTHORITY_CERTIFICATE
     from ez_homelab.sso.engine import PORTAL
     from ez_homelab.verify.dial import dialer
+    from ez_homelab.verify.lazy import Front, LazyProof
+    from ez_homelab.verify.on_demand import lazy_groups, on_demand
     from ez_homelab.verify.portal import Portal
 
-    routes = [route for route in desired.routes if route.server == name]
+    server, routes = desired.servers[name], [route for route in desired.routes if route.server == name]
+    groups, engine = lazy_groups(server, routes), on_demand(host, server, found)
+    plain = [route for route in routes if not route.lazy]
     checks = [
         prove_certificate(found),
-        *prove_listening(desired.servers[name], found),
+        *prove_listening(server, found),
         prove_edges(routes, found),
     ]
     authority = await host.read(AUTHORITY_CERTIFICATE)
     if authority is None:
         return [*checks, failed("lab", "certificate authority", "there is none yet: run `ez-homelab apply`")]
     portal = f"{PORTAL}.{desired.domain}"
-    async with dialer(address, authority) as dial, _visitors(desired, host, routes, Portal(dial, portal)) as signed_in:
+    minutes = MINUTES + waking.minutes(server.wake_groups)
+    async with (
+        dialer(address, authority) as dial,
+        _visitors(desired, host, routes, Portal(dial, portal), minutes) as signed_in,
+    ):
         answers = await asyncio.gather(
-            *(prove_route(route, dial, address, portal, signed_in) for route in routes),
+            *(prove_route(route, dial, address, portal, signed_in) for route in plain),
             prove_undeclared_name(desired.domain, dial),
-            prove_routers(host, routes),
+            prove_routers(host, routes, engine.routers(routes)),
             prove_no_docker_api(host),
         )
-    of_routes, of_server = answers[: len(routes)], answers[len(routes) :]
-    return [check for rows in (*of_routes, checks, *of_server) for check in rows]
+        # Not beside the others, which would wait for apps that start.
+        of_lazy = await LazyProof(host, groups, engine, Front(dial, address, portal, signed_in), waking).rows()
+    of_routes, of_server = answers[: len(plain)], answers[len(plain) :]
+    return [check for rows in (*of_routes, of_lazy, checks, *of_server) for check in rows]
 
 
 def _visitors(
-    desired: Desired, host: Host, routes: Sequence[Route], portal: Portal
+    desired: Desired, host: Host, routes: Sequence[Route], portal: Portal, minutes: int = MINUTES
 ) -> AbstractAsyncContextManager[Visitors | str]:
     """The people of the proof, from whichever engine the lab's core stack has."""
     from ez_homelab.authelia_people import AUTHELIA
@@ -88,4 +107,4 @@ def _visitors(
 
     if any(service.app == AUTHELIA for server in desired.servers.values() for service in server.services):
         return guests(host, routes, portal)
-    return visitors(host, routes)
+    return visitors(host, routes, minutes)

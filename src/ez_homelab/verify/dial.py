@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -26,11 +27,15 @@ ENTRYPOINTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back: the status and the Location header, or why nothing did (`status` 0)."""
+    """What came back: the status and the Location header, or why nothing did (`status` 0).
+
+    `at` is when its first byte came, in seconds of `time.monotonic`.
+    """
 
     status: int
     location: str = ""
     problem: str = ""
+    at: float = field(default=0.0, compare=False)
 
     def __str__(self) -> str:
         if not self.status:
@@ -53,10 +58,24 @@ class Reply:
 class Dialer:
     """Asks one server for any name."""
 
-    def __init__(self, client: httpx.AsyncClient, address: str, ports: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        address: str,
+        ports: Mapping[str, int],
+        headers: Mapping[str, str] = NO_HEADERS,
+        timeout: float = TIMEOUT,
+    ) -> None:
+        """`headers` go with every GET that does not say otherwise, `timeout` is how long each answer may take."""
         self._client = client
         self._address = address
         self._ports = ports
+        self._headers = headers
+        self._timeout = timeout
+
+    def like(self, headers: Mapping[str, str], timeout: float = TIMEOUT) -> Dialer:
+        """One that asks the same server as somebody else who sends these headers and waits so many seconds."""
+        return Dialer(self._client, self._address, self._ports, headers, timeout)
 
     async def get(self, url: str, *, headers: Mapping[str, str] = NO_HEADERS, target: str = "") -> Answer:
         """The answer to a GET of the URL; redirects not followed, the certificate checked against the authority.
@@ -67,14 +86,18 @@ class Dialer:
         request = self._client.build_request(
             "GET",
             wanted.copy_with(host=self._address, port=self._ports[wanted.scheme]),
-            headers={"Host": wanted.netloc.decode(), "Accept": "text/html,*/*", **headers},
+            headers={"Host": wanted.netloc.decode(), "Accept": "text/html,*/*", **self._headers, **headers},
             extensions={"sni_hostname": wanted.host} | ({"target": target.encode("ascii")} if target else {}),
+            timeout=self._timeout,
         )
+        at = 0.0
         try:
-            response = await self._client.send(request)
+            response = await self._client.send(request, stream=True)
+            at = time.monotonic()
+            await response.aread()
         except httpx.HTTPError as error:
-            return Answer(0, problem=_reason(error))
-        return Answer(response.status_code, response.headers.get("Location", ""))
+            return Answer(0, problem=_reason(error), at=at or time.monotonic())
+        return Answer(response.status_code, response.headers.get("Location", ""), at=at)
 
     async def post(self, url: str, document: object, *, headers: Mapping[str, str] = NO_HEADERS) -> Reply:
         """The answer to a POST of the document as JSON. No cookie is kept: who calls sends them as a header."""

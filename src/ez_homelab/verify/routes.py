@@ -15,11 +15,16 @@ if TYPE_CHECKING:
     from ez_homelab.verify.sign_on import Visitors
 
 
-async def prove_route(route: Route, dialer: Dialer, address: str, portal: str, visitors: Visitors | str) -> list[Check]:
-    """Every claim about one route. What an app answers behind sign-on is among the claims of sign-on."""
+async def prove_route(
+    route: Route, dialer: Dialer, address: str, portal: str, visitors: Visitors | str, *, asleep: bool = False
+) -> list[Check]:
+    """Every claim about one route. What an app answers behind sign-on is among the claims of sign-on.
+
+    `asleep` leaves out what the app itself has to answer.
+    """
     name, sign_on, redirect = await asyncio.gather(
         prove_name(route, address),
-        prove_sign_on(route, dialer, portal, visitors),
+        prove_sign_on(route, dialer, portal, visitors, asleep=asleep),
         _prove_redirect(route, dialer),
     )
     return [name, *sign_on, redirect]

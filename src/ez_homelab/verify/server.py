@@ -13,7 +13,7 @@ from ez_homelab.tls.certificate import CertificateFacts
 from ez_homelab.verify.proof import Check, failed, judged, passed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from ez_homelab.hosts import Host
     from ez_homelab.observe import ObservedServer
@@ -96,24 +96,30 @@ def judge_listeners(output: str) -> Check:
     return judged("lab", "no Docker API on a network", not engines, evidence)
 
 
-async def prove_routers(host: Host, routes: Iterable[Route]) -> list[Check]:
-    """That every router Traefik knows is a Route, and every Route a router; hand-made ones are named."""
+async def prove_routers(host: Host, routes: Iterable[Route], of_lazy: Mapping[str, str]) -> list[Check]:
+    """That every router Traefik knows is a Route, and every Route a router; hand-made ones are named.
+
+    `of_lazy` are the routers of those that may sleep, and their rules.
+    """
     completed = await asyncio.gather(host.run(ASK_ROUTERS), host.run(ASK_TCP_ROUTERS))
     for one in completed:
         if not one.ok:
             return [failed("lab", "no unknown router", f"Traefik's API did not answer: {one.last_line}")]
     http, tcp = (json.loads(one.stdout) for one in completed)
-    return [*judge_routers(http, routes), *note_tcp_routers(tcp)]
+    return [*judge_routers(http, {**_of_containers(routes), **of_lazy}), *note_tcp_routers(tcp)]
 
 
-def judge_routers(routers: list[dict[str, Any]], routes: Iterable[Route]) -> Iterator[Check]:
-    """The rows for what Traefik's `/api/http/routers` lists (Traefik 3.7)."""
-    declared = {f"{route.name}@docker": route for route in routes}
+def _of_containers(routes: Iterable[Route]) -> dict[str, str]:
+    return {f"{route.name}@docker": route.rule for route in routes if not route.lazy}
+
+
+def judge_routers(routers: list[dict[str, Any]], declared: Mapping[str, str]) -> Iterator[Check]:
+    """The rows for what Traefik's `/api/http/routers` lists (Traefik 3.7); `declared` are rules by router."""
     known = {router["name"]: router for router in routers if router["provider"] != "internal"}
     lacking = sorted(declared.keys() - known.keys())
     broken = [f"{name} is {known[name].get('status')}" for name in declared if name in known and _broken(known[name])]
-    wrong = [f"{name} answers {_rule(known[name])}" for name, route in declared.items()
-             if name in known and _rule(known[name]) != route.rule]  # fmt: skip
+    wrong = [f"{name} answers {_rule(known[name])}" for name, rule in declared.items()
+             if name in known and _rule(known[name]) != rule]  # fmt: skip
     faults = [*(f"{name} is missing" for name in lacking), *broken, *wrong]
     yield judged("lab", "no unknown router", not faults, "; ".join(faults) or f"{len(declared)} routers, all declared")
     for name in sorted(known.keys() - declared.keys()):

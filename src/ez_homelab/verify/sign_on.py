@@ -40,15 +40,20 @@ def groups_and_factors(routes: Iterable[Route]) -> tuple[tuple[tuple[str, ...], 
     return (every, 2), (every, 1), ((), 2)
 
 
-async def prove_sign_on(route: Route, dialer: Dialer, portal: str, visitors: Visitors | str) -> list[Check]:
-    """Every claim about who the route lets in; `visitors` is text where there are none, and says why."""
+async def prove_sign_on(
+    route: Route, dialer: Dialer, portal: str, visitors: Visitors | str, *, asleep: bool = False
+) -> list[Check]:
+    """Every claim about who the route lets in; `visitors` is text where there are none, and says why.
+
+    `asleep` leaves out what the app itself has to answer; what is let through then is asked as `dialer` does.
+    """
     door = _Door(route, dialer, portal)
     if route.sign_on.policy == "bypass":
-        return [*await asyncio.gather(door.answers(), door.forged("forged names change nothing"))]
+        return [] if asleep else [*await asyncio.gather(door.answers(), door.forged("forged names change nothing"))]
     anonymous = [door.closed(), door.forged("forged names are no sign-on"), *door.bypasses()]
     if isinstance(visitors, str):
         return [*await asyncio.gather(*anonymous), failed(route.name, "signed-in gets the app", visitors)]
-    return [*await asyncio.gather(*anonymous, *door.visits(visitors))]
+    return [*await asyncio.gather(*anonymous, *door.visits(visitors, asleep=asleep))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +80,14 @@ class _Door:
         same = (plain.status, plain.location) == (forged.status, forged.location)
         return self._judge(claim, same and bool(forged.status), forged)
 
-    def visits(self, visitors: Visitors) -> Iterator[Awaitable[Check]]:
+    def visits(self, visitors: Visitors, *, asleep: bool) -> Iterator[Awaitable[Check]]:
         """The rows of the people who are signed in."""
         sign_on = self.route.sign_on
         if sign_on.policy == "deny":
             yield self._refused("nobody is let in", visitors.full)
             return
-        yield self._let_in(visitors.full)
+        if not asleep:
+            yield self._let_in(visitors.full)
         if sign_on.groups:
             yield self._refused(f"only {', '.join(sign_on.groups)} get in", visitors.stranger)
         if sign_on.policy == "two_factor":

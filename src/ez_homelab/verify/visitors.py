@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 COOKIE = "ez_session"
 MINUTES = 5
-"""How long they are known at most, should this program die before it has them forgotten."""
+"""How long they are known at most, should this program die before it has them forgotten. Waking apps adds to it."""
 
 
 @asynccontextmanager
-async def visitors(host: Host, routes: Iterable[Route]) -> AsyncIterator[Visitors | str]:
+async def visitors(host: Host, routes: Iterable[Route], minutes: int = MINUTES) -> AsyncIterator[Visitors | str]:
     """The cookies of the proof's people; text that says why where there can be none."""
     try:
         made = await asyncio.gather(
             *(
-                ask_gate(host, "identity", groups=groups, factors=factors, minutes=MINUTES)
+                ask_gate(host, "identity", groups=groups, factors=factors, minutes=minutes)
                 for groups, factors in groups_and_factors(routes)
             )
         )

@@ -47,7 +47,8 @@ def running(site: Site, folder: Path, authority: Authority | None = None, *names
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "chain.pem", folder / "key.pem")
     secure, plain = _server(site, secure=True), _server(site, secure=False)
-    secure.socket = context.wrap_socket(secure.socket, server_side=True)
+    # Hands are shaken in each connection's own thread: a client that breaks off then keeps nobody waiting.
+    secure.socket = context.wrap_socket(secure.socket, server_side=True, do_handshake_on_connect=False)
     site.ports = {"http": plain.server_address[1], "https": secure.server_address[1]}
     threads = [threading.Thread(target=server.serve_forever, args=(0.01,)) for server in (secure, plain)]
     for thread in threads:

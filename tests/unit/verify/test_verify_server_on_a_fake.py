@@ -30,6 +30,7 @@ from ez_homelab.verify.server import (
 DESIRED = desired_of(make_lab())
 FOUND = observed_as(DESIRED)["core"]
 ROUTES = DESIRED.routes
+DECLARED = {f"{route.name}@docker": route.rule for route in ROUTES}
 ANYWHERE = "0.0.0.0"  # noqa: S104 - nothing is bound here
 
 REDIRECT = {
@@ -80,21 +81,21 @@ ROUTERS: dict[str, tuple[list[dict[str, Any]], list[tuple[str, str]]]] = {
 @pytest.mark.parametrize("case", ROUTERS)
 def test_routers(case: str) -> None:
     routers, expected = ROUTERS[case]
-    assert [(check.state, check.evidence) for check in judge_routers(routers, ROUTES)] == expected
+    assert [(check.state, check.evidence) for check in judge_routers(routers, DECLARED)] == expected
 
 
 async def test_routers_as_traefik_tells_them() -> None:
     host = FakeHost("core")
     host.answer(ASK_ROUTERS.argv, stdout=json.dumps(WHOLE))
     host.answer(ASK_TCP_ROUTERS.argv, stdout="[]")
-    assert [check.state for check in await prove_routers(host, ROUTES)] == ["passed"]
+    assert [check.state for check in await prove_routers(host, ROUTES, {})] == ["passed"]
 
 
 async def test_a_router_for_tcp_is_named_because_it_is_not_behind_sign_on() -> None:
     host = FakeHost("core")
     host.answer(ASK_ROUTERS.argv, stdout=json.dumps(WHOLE))
     host.answer(ASK_TCP_ROUTERS.argv, stdout=json.dumps([router("byhand", "HostSNI(`*`)")]))
-    _, note = await prove_routers(host, ROUTES)
+    _, note = await prove_routers(host, ROUTES, {})
     assert note.state == "note"
     assert note.evidence == "byhand@docker is hand-made and for TCP, so sign-on is not asked: HostSNI(`*`)"
 
@@ -103,7 +104,7 @@ async def test_a_traefik_that_does_not_answer_proves_nothing() -> None:
     host = FakeHost("core")
     for ask in (ASK_ROUTERS, ASK_TCP_ROUTERS):
         host.answer(ask.argv, status=1, stderr="Error: No such container: traefik\n")
-    (check,) = await prove_routers(host, ROUTES)
+    (check,) = await prove_routers(host, ROUTES, {})
     assert (check.state, check.evidence) == (
         "failed",
         "Traefik's API did not answer: Error: No such container: traefik",

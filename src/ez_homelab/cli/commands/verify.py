@@ -16,13 +16,21 @@ if TYPE_CHECKING:
 
 @click.command("verify")
 @lab_option
+@click.option(
+    "--all", "everything", is_flag=True,
+    help="Wake the apps that sleep too, a few at a time, and put them to sleep again.",
+)  # fmt: skip
 @json_option
 @told
-def verify_command(lab_folder: Path | None, as_json: bool) -> None:
-    """Prove from outside what users rely on: names, certificate, answers, redirects, nothing unexpected."""
-    from ez_homelab.cli.terminal import show_table
+def verify_command(lab_folder: Path | None, everything: bool, as_json: bool) -> None:
+    """Prove from outside what users rely on: names, certificate, answers, redirects, nothing unexpected.
 
-    proof = run(open_lab(lab_folder).verify())
+    Apps that sleep are left asleep, and who may pass to them is proven all the same; --all wakes each of them once.
+    """
+    from ez_homelab.cli.terminal import show_table
+    from ez_homelab.verify import Waking
+
+    proof = run(open_lab(lab_folder).verify(Waking(None if everything else ())))
     if as_json:
         print_json(proof.to_dict())
     else:
