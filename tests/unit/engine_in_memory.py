@@ -169,7 +169,7 @@ class EngineInMemory(FakeHost):
             return 0, ""
         name = words[-1]
         service = project["services"][name]
-        if lacking := set(service["networks"]) - self.networks.keys():
+        if lacking := set(service.get("networks", ())) - self.networks.keys():
             return 1, f"network {min(lacking)} declared as external, but could not be found"
         if not self.has(service["image"]):
             return 1, f"No such image: {service['image']}"
@@ -187,7 +187,7 @@ class EngineInMemory(FakeHost):
             return self._container_command(service)
         self._count += 1
         health = "unhealthy" if name in self.ill else "healthy"
-        ends = {network: {"NetworkID": self.networks[network]["Id"]} for network in service["networks"]}
+        ends = {network: {"NetworkID": self.networks[network]["Id"]} for network in service.get("networks", ())}
         labels = service["labels"] | ({"com.docker.compose.project": project} if project else {})
         labels = labels | {"com.docker.compose.config-hash": hashlib.sha256(repr(service).encode()).hexdigest()}
         return {
@@ -196,11 +196,19 @@ class EngineInMemory(FakeHost):
             "State": {"Status": "running", "Health": {"Status": health}, "ExitCode": 0, "OOMKilled": False,
                       "Error": "", "StartedAt": "2026-01-01T00:00:00Z"},
             "NetworkSettings": {"Networks": ends},
-            "HostConfig": {"PortBindings": {
-                f"{text.rsplit(':', 1)[1]}": [{"HostIp": text.split(":")[0], "HostPort": text.split(":")[1]}]
-                for text in service.get("ports", [])
-            }},
+            "HostConfig": {
+                "NetworkMode": self._network_mode(service.get("network_mode", "default")),
+                "PortBindings": {
+                    f"{text.rsplit(':', 1)[1]}": [{"HostIp": text.split(":")[0], "HostPort": text.split(":")[1]}]
+                    for text in service.get("ports", [])
+                },
+            },
         }  # fmt: skip
+
+    def _network_mode(self, mode: str) -> str:
+        """As Docker says it: the container whose network is shared is named by its id."""
+        shared = mode.partition("service:")[2]
+        return f"container:{self.containers[shared]['Id']}" if shared else mode
 
     def _stat(self, command: Command) -> Completed:
         folders = command.argv[command.argv.index("--") + 1 :]
