@@ -1,4 +1,4 @@
-"""An app as a process: `python lazy_app.py PORT DELAY`. Says what it was asked, and on some paths does more.
+"""An app as a process: `python lazy_app.py PORT DELAY [ADDRESS]`. Says what it was asked, and on some paths does more.
 
 /health: 200. /status/N: that status. /stream/N: N pieces, ten a second. An upgrade: echoes bytes. DELAY `crash`: says
 two lines and ends with exit code 3.
@@ -74,13 +74,13 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         writer.close()
 
 
-async def run(port: int, delay: str) -> None:
+async def run(port: int, delay: str, address: str) -> None:
     if delay == "crash":
         sys.stdout.write("reading the settings\nFATAL: the database is of another time\n")
         sys.exit(3)
     await asyncio.sleep(float(delay))
-    server = await asyncio.start_server(serve, "127.0.0.1", port, backlog=1024)
+    server = await asyncio.start_server(serve, address, port, backlog=1024)
     await server.serve_forever()
 
 
-asyncio.run(run(int(sys.argv[1]), sys.argv[2]))
+asyncio.run(run(int(sys.argv[1]), sys.argv[2], sys.argv[3] if len(sys.argv) > 3 else "127.0.0.1"))
