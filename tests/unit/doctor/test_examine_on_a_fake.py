@@ -40,7 +40,7 @@ async def test_a_server_that_answers_nothing_is_never_fine() -> None:
     found = await examine(FakeHost(), subject)
     mentioned = {finding.code.removesuffix("-unknown") for finding in found}
     silent = {check.name for check in CHECKS} - mentioned
-    asks_nothing = {"cookie-domain", "open-routes", "registration"}
+    asks_nothing = {"cookie-domain", "on-demand", "open-routes", "registration"}
     by_docker = {"docker", "compose", "sign-on", "second-factor", "lan"}
     assert silent == {*by_docker, "clock"} | asks_nothing, "docker-missing speaks for whatever Docker is asked"
     assert {"docker-missing", "clock-unwatched"} <= mentioned
