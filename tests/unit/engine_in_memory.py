@@ -19,6 +19,7 @@ from ez_homelab.images.reference import Reference
 from ez_homelab.lab import Homelab
 from ez_homelab.observe.look import APPLIED_RECORD
 from ez_homelab.testing.fake_host import FakeHost
+from ez_homelab.waker_admin import WAKER
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -157,7 +158,10 @@ class EngineInMemory(FakeHost):
                 found = [self.containers[name] for name in words[1:] if name in self.containers]
                 return (0 if len(found) == len(words) - 1 else 1), json.dumps(found)
             case "rm":
-                del self.containers[words[1]]
+                for name in words[1:]:
+                    self.containers.pop(name, None)
+            case "start":
+                self.containers[words[1]]["State"] |= {"Status": "running", "Health": {"Status": "healthy"}}
         return 0, ""
 
     def _compose(self, command: Command, words: tuple[str, ...]) -> tuple[int, str]:
@@ -177,7 +181,24 @@ class EngineInMemory(FakeHost):
         return 0, f"Container {name}  Started\n"
 
     def _exec(self, _command: Command, words: tuple[str, ...]) -> tuple[int, str]:
+        if "waker.admin" in words and WAKER in self.containers:
+            return 0, json.dumps(self._told_the_waker(*words[words.index("waker.admin") + 1 :]))
         return (0, "") if words[1] in self.containers else (1, f"No such container: {words[1]}")
+
+    def _told_the_waker(self, verb: str, group: str = "", *_seconds: str) -> dict[str, Any]:
+        """What is let go sleeps: nobody comes."""
+        groups = {app["name"]: app for app in self._lazy()["apps"]}
+        if verb == "status":
+            return {"apps": {name: {} for name in groups}, "memory_saved": 0}
+        if group not in groups:
+            return {"error": f"{group} is no app that sleeps", "kind": "unknown"}
+        for container in groups[group]["containers"] if verb in ("release", "sleep") else ():
+            if found := self.containers.get(container["name"]):
+                found["State"] |= {"Status": "exited", "Health": {"Status": "unhealthy"}}
+        return {"app": group, "state": "asleep"}
+
+    def _lazy(self) -> Any:
+        return next(json.loads(file.content) for path, file in self.files.items() if path.endswith("/lazy.json"))
 
     def _logs(self, _command: Command, words: tuple[str, ...]) -> tuple[int, str]:
         return 0, f"{words[-1]} says something\n"
@@ -197,6 +218,7 @@ class EngineInMemory(FakeHost):
                       "Error": "", "StartedAt": "2026-01-01T00:00:00Z"},
             "NetworkSettings": {"Networks": ends},
             "HostConfig": {
+                "RestartPolicy": {"Name": service.get("restart", "no")},
                 "NetworkMode": self._network_mode(service.get("network_mode", "default")),
                 "PortBindings": {
                     f"{text.rsplit(':', 1)[1]}": [{"HostIp": text.split(":")[0], "HostPort": text.split(":")[1]}]

@@ -229,7 +229,7 @@ async def test_before_the_first_apply_there_is_no_authority_to_trust(there: LabO
 async def test_the_state_of_every_app(there: LabOnFakeServer) -> None:
     assert {app.state for app in await there.lab.status()} == {"missing"}
     await there.apply()
-    assert {app.state for app in await there.lab.status()} == {"running"}
+    assert {app.state for app in await there.lab.status()} == {"running", "asleep"}
 
 
 def test_who_runs_it_is_the_person_and_not_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ez_homelab.apply.containers import compose, remove
-from ez_homelab.hosts import run_checked
+from ez_homelab.config.rules import ON_DEMAND_APPS
+from ez_homelab.hosts import Command, run_checked
 from ez_homelab.observe import docker
 from ez_homelab.render.desired import FINGERPRINT_LABEL, MARKER
 
@@ -14,12 +15,15 @@ if TYPE_CHECKING:
     from ez_homelab.progress import Progress
     from ez_homelab.render.desired import DesiredServer
 
+WAKERS = frozenset(app for apps in ON_DEMAND_APPS.values() for app in apps)
+
 
 async def take_down(host: Host, server: DesiredServer, progress: Progress) -> tuple[str, ...]:
     """Stop and remove the containers of every stack of ours, the one that the others are reached through last.
 
     Returns the stacks, and single containers of ours that belong to none of them any longer.
     """
+    await _remove_wakers(host, server)
     markers = [f"{stack.folder}/{MARKER}" for stack in server.stacks]
     present = await host.states([*markers, *(f"{stack.folder}/compose.yaml" for stack in server.stacks)])
     taken = []
@@ -33,6 +37,17 @@ async def take_down(host: Host, server: DesiredServer, progress: Progress) -> tu
             await remove(host, name)
         taken.append(name)
     return tuple(taken)
+
+
+async def _remove_wakers(host: Host, server: DesiredServer) -> None:
+    """Whoever comes while the lab is taken down would have an app started again that is just being removed."""
+    wakers = [service.name for service in server.services if service.app in WAKERS]
+    shown = (await host.run(docker.inspect_containers(wakers))).stdout if wakers else ""
+    ours = [container.name for container in docker.parse_containers(shown) if container.fingerprint is not None]
+    if ours:
+        # Removed and not stopped, so that after half a `down` none looks as if a person had stopped it.
+        order = Command(("docker", "container", "rm", "--force", *ours), timeout=60)
+        await run_checked(host, order, what=f"cannot remove {', '.join(ours)}")
 
 
 async def _left_over(host: Host) -> list[str]:

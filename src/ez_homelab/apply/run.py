@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
+from ez_homelab.apply import quiet
 from ez_homelab.apply.executor import Execution, Outcome
 from ez_homelab.apply.failures import ApplyFailedError, NotSettledError
 from ez_homelab.apply.return_stacks import return_stacks
@@ -158,10 +159,14 @@ class Apply:
         if all(outcome.state == "done" for outcome in outcomes):
             return {}
         bases = await self.surroundings.bases()
-        returned = await return_stacks(self.surroundings.works, bases, observed, outcomes, self.progress)
-        for work in self.surroundings.works.values():
+        works = self.surroundings.works
+        for work in works.values():
+            await quiet.hold_longer(work.host)
+        returned = await return_stacks(works, bases, observed, outcomes, self.progress)
+        for work in works.values():
             # What was stopped for a copy and then not replaced would look as if a person had stopped it.
             await start_stopped(work.host)
+            await quiet.release_all(work.host)
         return returned
 
     def _stack_outcomes(

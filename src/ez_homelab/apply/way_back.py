@@ -10,7 +10,7 @@ import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ez_homelab.apply import copies, networks
+from ez_homelab.apply import copies, networks, quiet
 from ez_homelab.apply.containers import put_back, remove
 from ez_homelab.apply.pending import forget_pending, read_pending, save_pending
 from ez_homelab.errors import CommandError, EzError
@@ -162,9 +162,10 @@ async def _put_containers_back(host: Host, pending: Pending, before: DesiredServ
     await _give_back(host, before, services)
     await networks.make_missing(host, before, services)
     problems: list[EzError] = []
-    for service in services:
+    for at, service in enumerate(services):
         try:
             say(f"put back {service.name}")
+            await quiet.start_needed(host, before, {one.name for one in services[at:]}, say)
             await put_back(host, service, say)
         except EzError as error:
             problems.append(error)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ez_homelab.apply import containers, files
+from ez_homelab.apply import containers, files, quiet
 from ez_homelab.apply.copies import copy_volume
 from ez_homelab.apply.networks import make_network
 from ez_homelab.hosts import Command, run_checked
@@ -55,6 +55,10 @@ class ServerWork:
                 return {stack_folder(action.name).removeprefix(f"{STACKS_FOLDER}/")}
             case "secret":
                 return {action.settings["stack"]}
+            case "on-demand" if action.verb == "hold":
+                # That it could not be released afterwards is no fault of any stack's.
+                groups = {group.name: group.containers for group in self.server.wake_groups}
+                return {service.stack for service in services if service.name in groups.get(action.name, ())}
             case "volume":
                 return {service.stack for service in services if action.name in service.volumes}
             case "image":
@@ -73,21 +77,29 @@ class ServerWork:
             "file": self._file,
             "service": self._service,
             "attachment": self._attachment,
+            "on-demand": self._on_demand,
         }
         await kinds[action.kind](action, say)
 
     async def _file(self, action: Action, _say: Callable[[str], None]) -> None:
         await files.perform(self.host, self.server, action)
+        await quiet.taken_over(self.host, self.server, action.name)
+
+    async def _on_demand(self, action: Action, _say: Callable[[str], None]) -> None:
+        await quiet.perform(self.host, action)
 
     async def _service(self, action: Action, say: Callable[[str], None]) -> None:
+        if action.verb != "remove":
+            await quiet.start_needed(self.host, self.server, {action.name.partition("/")[2]}, say)
         await containers.perform(self.host, self.server, action, say)
 
     async def _attachment(self, action: Action, _say: Callable[[str], None]) -> None:
         await containers.attach(self.host, action)
 
-    async def _secret(self, action: Action, _say: Callable[[str], None]) -> None:
+    async def _secret(self, action: Action, say: Callable[[str], None]) -> None:
         """Tell an app a new value; by standard input, because anybody may read a program's arguments."""
         rotation = self.rotations[action.name]
+        await quiet.start_with_needed(self.host, self.server, rotation.container, say)
         order = Command(
             ("docker", "exec", "--interactive", rotation.container, *rotation.command),
             stdin=f"{rotation.value.reveal()}\n".encode(),

@@ -91,17 +91,24 @@ class LabSurroundings:
 
     async def recover(self) -> None:
         """Finish what a run has left that was cut off. Raises `WentBackError`, `GoBackFailedError`."""
+        from ez_homelab.apply import quiet
         from ez_homelab.apply.pending import read_pending
         from ez_homelab.apply.way_back import finish_pending, start_stopped
 
         errors = []
         for name, host in self._lab.hosts.items():
-            for pending in await read_pending(host):
+            waiting = await read_pending(host)
+            if waiting:
+                await quiet.hold_longer(host)
+            for pending in waiting:
                 with self._lab.progress.step(f"finish taking {pending.stack} back") as say:
                     recorded = await self._lab.generation(pending.base)
                     errors.append(await finish_pending(host, pending, recorded.desired.servers[name], say))
             for container in await start_stopped(host):
                 with self._lab.progress.step(f"start {container}, which a run that was cut off had stopped"):
+                    pass
+            for group in await quiet.release_all(host):
+                with self._lab.progress.step(f"release {group}, which a run that was cut off had held"):
                     pass
         if errors:
             raise errors[0]

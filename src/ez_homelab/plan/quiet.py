@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ez_homelab.config.rules import ON_DEMAND_APPS
 from ez_homelab.plan.action import Action
 from ez_homelab.plan.copies import MOVE_SECONDS, STOP_SECONDS
 from ez_homelab.render.desired import STACKS_FOLDER
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from ez_homelab.render.desired import DesiredServer, DesiredService, WakeGroup
     from ez_homelab.render.secrets import DueRotation
 
-WAKER = "waker"
+WAKER = ON_DEMAND_APPS["builtin"][0]
 """The app of the built-in engine, and its container. The other engine has nothing that could hold an app."""
 
 LEASE = (300.0, 3600.0)
@@ -119,7 +120,7 @@ def _is_the_wakers(action: Action, server: DesiredServer) -> bool:
     if waker is None:
         return False
     if action.kind == "service":
-        return action.name == waker.key
+        return action.name in {service.key for service in server.services if service.app == waker.app}
     return action.kind == "file" and action.verb != "remove" and is_wakers_file(action.name, waker)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from engine_in_memory import ONE_APP, LabOnFakeServer
@@ -20,6 +20,9 @@ from ez_homelab.tls.authority import read_authority
 from ez_homelab.tls.certificate import CertificateFacts
 from ez_homelab.tls.served import read_served
 
+if TYPE_CHECKING:
+    from ez_homelab.hosts.protocol import Completed
+
 COMPOSE = "/opt/stacks/wiki/compose.yaml"
 KEY = "/var/lib/ez-homelab/tls/ca.key"
 CERTIFICATE = "/opt/stacks/core/config/traefik/dynamic/certificate.yml"
@@ -29,7 +32,8 @@ async def test_from_nothing_to_nothing_left_to_do(there: LabOnFakeServer) -> Non
     await there.apply()
     host = there.host
     assert sorted(host.containers) == [
-        "docker-socket-proxy", "dokuwiki", "gate", "glances", "node-exporter", "prometheus", "traefik",
+        "docker-socket-proxy", "dokuwiki", "gate", "glances", "node-exporter", "prometheus", "traefik", "waker",
+        "waker-control",
     ]  # fmt: skip
     assert not await there.lab.plan()
     assert there.runs() == ["done"]
@@ -79,7 +83,9 @@ async def test_an_app_that_is_taken_out_goes_and_its_data_stays(there: LabOnFake
     assert set(host.containers["traefik"]["NetworkSettings"]["Networks"]) == {
         "traefik-network", "socket-proxy", "edge-dokuwiki", "edge-gate",
     }  # fmt: skip
-    assert set(host.volumes) == {"dokuwiki-storage", "gate-data", "prometheus-data"}
+    assert set(host.volumes) == {
+        "dokuwiki-storage", "gate-data", "prometheus-data", "traefik-routes", "waker-control", "waker-data",
+    }  # fmt: skip
     assert not [path for path in host.files if path.startswith("/opt/stacks/monitoring")]
     assert "/opt/stacks/monitoring" not in host.folders
     assert not [path for path in there.record() if "monitoring" in path]
@@ -92,7 +98,7 @@ async def test_an_app_that_moves_to_another_stack_keeps_its_data(there: LabOnFak
     await there.apply()
     labels = there.host.containers["dokuwiki"]["Config"]["Labels"]
     assert labels["com.docker.compose.project"] == "notes"
-    assert set(there.host.volumes) == {"dokuwiki-storage", "gate-data"}
+    assert set(there.host.volumes) == {"dokuwiki-storage", "gate-data", "traefik-routes"}
     assert COMPOSE not in there.host.files
 
 
@@ -166,7 +172,7 @@ async def test_a_failed_action_is_told_and_the_rest_is_done(there: LabOnFakeServ
     codes = [one["code"] for one in error.to_dict()["errors"]]  # type: ignore[attr-defined]
     assert sorted(codes) == ["command-failed", "unhealthy"]
     assert sorted(there.host.containers) == [
-        "docker-socket-proxy", "dokuwiki", "gate", "glances", "node-exporter", "traefik",
+        "docker-socket-proxy", "dokuwiki", "gate", "glances", "node-exporter", "traefik", "waker", "waker-control",
     ]  # fmt: skip
     assert there.runs() == ["failed"]
 
@@ -270,7 +276,7 @@ async def test_down_keeps_all_data_and_up_brings_it_back(there: LabOnFakeServer)
     assert list(there.host.containers) == ["somebody-elses"]
     assert (there.host.files, there.host.volumes, there.host.networks) == (files, volumes, networks)
     await there.apply()
-    assert len(there.host.containers) == 8
+    assert len(there.host.containers) == 10
     assert await there.lab.down() == ("monitoring", "wiki", "core")
 
 
@@ -280,6 +286,78 @@ async def test_down_takes_along_what_the_lab_file_names_no_longer(there: LabOnFa
     taken = await there.lab.down()
     assert there.host.containers == {}
     assert set(taken) == {"wiki", "core", "prometheus", "node-exporter", "glances"}
+
+
+async def test_down_removes_first_what_would_start_an_app_again(there: LabOnFakeServer) -> None:
+    await there.apply()
+    before = len(there.host.orders())
+    await there.lab.down()
+    orders = [order for order in there.host.orders()[before:] if order.startswith("docker co")]
+    assert orders[0] == "docker container rm --force waker waker-control"
+    assert "compose" in orders[1]
+
+
+# --- apps that sleep -------------------------------------------------------------------------------------------
+
+SLEEPER = "version: 1\ndomain: lab.localhost\nstacks: {wiki: [{dokuwiki: {lazy: {mode: stop}}}]}\n"
+HELD = "/var/lib/ez-homelab/held/dokuwiki"
+
+
+def waker_was_told(there: LabOnFakeServer) -> list[str]:
+    asked = (order.partition("waker.admin ") for order in there.host.orders())
+    return [verb for _, asked_it, verb in asked if asked_it]
+
+
+async def test_what_sleeps_is_changed_in_quiet_and_sleeps_again(there: LabOnFakeServer) -> None:
+    there.write(SLEEPER)
+    await there.apply()
+    assert waker_was_told(there) == ["hold dokuwiki 300", "release dokuwiki"]
+    assert there.host.containers["dokuwiki"]["State"]["Status"] == "exited"
+    assert not await there.lab.plan(start_held=True)
+    there.write(SLEEPER.replace("mode: stop}", "mode: stop}, limits: {memory: 600M}"))
+    await there.apply()
+    assert waker_was_told(there)[2:] == ["hold dokuwiki 300", "release dokuwiki"]
+    assert there.host.containers["dokuwiki"]["State"]["Status"] == "exited"
+    assert HELD not in there.host.files
+
+
+async def test_what_sleeps_no_longer_runs_and_is_nobodys_to_stop(there: LabOnFakeServer) -> None:
+    there.write(SLEEPER)
+    await there.apply()
+    there.write(ONE_APP)
+    await there.apply()
+    assert there.host.containers["dokuwiki"]["State"]["Status"] == "running"
+    assert "waker" not in there.host.containers
+
+
+async def test_what_a_failed_run_held_is_released_when_all_is_taken_back(there: LabOnFakeServer) -> None:
+    there.write(SLEEPER)
+    await there.apply()
+    there.write(SLEEPER.replace("mode: stop}", "mode: stop}, limits: {memory: 600M}"))
+    there.host.ill = {"dokuwiki"}
+    with pytest.raises(GoBackFailedError):
+        await there.apply()
+    assert waker_was_told(there)[2:] == ["hold dokuwiki 300", "hold dokuwiki 3600", "release dokuwiki"]
+    assert HELD not in there.host.files
+
+
+async def test_what_a_killed_run_held_is_released_by_the_next(there: LabOnFakeServer) -> None:
+    there.write(SLEEPER)
+    await there.apply()
+    there.write(SLEEPER.replace("mode: stop}", "mode: stop}, limits: {memory: 600M}"))
+    plan = await there.lab.plan()
+
+    def killed(_command: Command) -> Completed:
+        raise Killed
+
+    there.host.answer(lambda command: command.argv[:2] == ("docker", "compose"), does=killed)
+    with pytest.raises(BaseException):  # noqa: B017 - as a group
+        await there.lab.apply(plan)
+    assert HELD in there.host.files
+    there.host.revive()
+    await there.lab.recover()
+    assert waker_was_told(there)[2:] == ["hold dokuwiki 300", "release dokuwiki"]
+    assert HELD not in there.host.files
 
 
 async def test_down_on_a_bare_server_has_nothing_to_do(there: LabOnFakeServer) -> None:
@@ -300,6 +378,9 @@ async def test_purge_lists_what_goes_and_takes_nothing_else(there: LabOnFakeServ
         "volume dokuwiki-storage with all data in it",
         "volume gate-data with all data in it",
         "volume prometheus-data with all data in it",
+        "volume traefik-routes with all data in it",
+        "volume waker-control with all data in it",
+        "volume waker-data with all data in it",
         "folder /opt/stacks/core",
         "folder /opt/stacks/wiki",
         "folder /opt/stacks/monitoring",

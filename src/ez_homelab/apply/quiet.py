@@ -1,0 +1,134 @@
+"""Holds what sleeps while it is changed, and lets go of it whatever becomes of the run.
+
+    /var/lib/ez-homelab/held/<wake group>    it is held, and until when it would be if nobody released it
+
+The waker lets go by itself when the time is over, so a note that is older means nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING
+
+from ez_homelab.apply.containers import wait_until_well
+from ez_homelab.errors import EzError
+from ez_homelab.hosts import Command, run_checked
+from ez_homelab.observe import docker
+from ez_homelab.plan.quiet import LEASE, is_wakers_file, needed_by, waker_of
+from ez_homelab.render.desired import STATE_FOLDER
+from ez_homelab.waker_admin import order, waker_status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from ez_homelab.hosts import Host
+    from ez_homelab.plan.action import Action
+    from ez_homelab.render.desired import DesiredServer, DesiredService
+
+HELD = f"{STATE_FOLDER}/held"
+
+TAKEN_OVER = (0.3, 10.0)
+"""Seconds between two looks whether the waker has read what was written for it, and until nobody waits any longer."""
+
+
+async def perform(host: Host, action: Action) -> None:
+    """Hold or release the wake group that the action names. Raises what `waker_admin.order` does."""
+    if action.verb == "hold":
+        await hold(host, action.name, float(action.settings["seconds"]))
+    else:
+        await release(host, action.name)
+
+
+async def hold(host: Host, group: str, seconds: float) -> None:
+    """Whoever comes to it waits from now on, and nobody but us starts or stops it."""
+    # Before it is held: a run that is killed in between leaves a note too many, never one too few.
+    await host.write(f"{HELD}/{group}", f"{time.time() + seconds:.0f}\n".encode(), mode=0o600)
+    await order(host, "hold", group, seconds)
+
+
+async def release(host: Host, group: str) -> None:
+    """The waker looks at what runs, and goes on with that."""
+    await order(host, "release", group)
+    await host.remove(f"{HELD}/{group}")
+
+
+async def release_all(host: Host) -> tuple[str, ...]:
+    """Release what a run has held that failed or was cut off; returns what was released.
+
+    Where the waker does not answer, the next run tries again: it may be what failed.
+    """
+    released = []
+    for group, until in (await _held(host)).items():
+        if until < time.time():
+            await host.remove(f"{HELD}/{group}")
+            continue
+        with contextlib.suppress(EzError):
+            await release(host, group)
+            released.append(group)
+    return tuple(released)
+
+
+async def hold_longer(host: Host) -> None:
+    """Before a stack is taken back: what is held stays so for as long as that may take."""
+    for group, until in (await _held(host)).items():
+        if until >= time.time():
+            # Taking it back matters more than that nobody comes meanwhile.
+            with contextlib.suppress(EzError):
+                await hold(host, group, LEASE[1])
+
+
+async def _held(host: Host) -> dict[str, float]:
+    paths = await host.list_files(HELD) or []
+    texts = {path.rpartition("/")[2]: (await host.read(path) or b"").decode().strip() for path in paths}
+    return {group: float(text) if text.isdecimal() else 0.0 for group, text in texts.items()}
+
+
+async def start_needed(
+    host: Host, server: DesiredServer, containers: Collection[str], say: Callable[[str], None]
+) -> None:
+    """Start what sleeps and has to run before these containers can get well; return when it is.
+
+    Raises `CommandError`, `HealthError`.
+    """
+    for service in needed_by(server, containers):
+        await _start(host, service, say)
+
+
+async def start_with_needed(host: Host, server: DesiredServer, name: str, say: Callable[[str], None]) -> None:
+    """Start what sleeps of all that has to run for this container, and the container itself where it sleeps too."""
+    service = next((one for one in server.services if one.name == name and one.wake_group), None)
+    if service is not None:
+        await start_needed(host, server, [name], say)
+        await _start(host, service, say)
+
+
+async def _start(host: Host, service: DesiredService, say: Callable[[str], None]) -> None:
+    shown = await host.run(docker.inspect_containers([service.name]))
+    found = next(iter(docker.parse_containers(shown.stdout)), None) if shown.ok else None
+    if found is None or found.fingerprint is None:
+        return  # another action makes it, or what needs it fails and says so
+    if found.state in ("created", "exited"):
+        say(f"start {service.name}")
+        what = f"cannot start {service.name}"
+        await run_checked(host, Command(("docker", "container", "start", service.name), timeout=60), what=what)
+    await wait_until_well(host, service, say)
+
+
+async def taken_over(host: Host, server: DesiredServer, path: str) -> None:
+    """Return when the waker has read the file, where it is one of its own: until then it keeps what it knew.
+
+    One that does not answer, or does not read it in time, is not waited for.
+    """
+    waker = waker_of(server)
+    if waker is None or not is_wakers_file(path, waker):
+        return
+    pause, patience = TAKEN_OVER
+    wanted = {group.name for group in server.wake_groups}
+    deadline = time.monotonic() + patience
+    with contextlib.suppress(EzError):
+        while {*(await waker_status(host))["apps"]} != wanted:
+            if time.monotonic() > deadline:
+                return
+            await asyncio.sleep(pause)
