@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ez_homelab.config.model import Paths
-from ez_homelab.config.rules import CORE_APPS, SIGN_ON_APPS
+from ez_homelab.config.rules import CORE_APPS, ON_DEMAND_APPS, SIGN_ON_APPS
 from ez_homelab.config.users import enabled_admins
 from ez_homelab.doctor import Subject
 
@@ -25,7 +25,8 @@ def subject_of(
 ) -> Subject:
     """The subject for the lab's core server, as if every image were there."""
     server = desired.servers[lab.core.name]
-    own = (*CORE_APPS, *SIGN_ON_APPS[lab.sign_on.engine])
+    wakers = ON_DEMAND_APPS[lab.on_demand.engine] if server.wake_groups else ()
+    own = (*CORE_APPS, *SIGN_ON_APPS[lab.sign_on.engine], *wakers)
     apps = [find_app(name) for name in dict.fromkeys([*own, *(instance.app for instance in lab.instances)])]
     return Subject(
         domain=lab.domain,
@@ -43,6 +44,9 @@ def subject_of(
         open_routes=_open_routes(lab, desired, find_app),
         registrations=_registrations(lab, desired, find_app),
         cut_off=_cut_off(lab, desired, find_app),
+        sleeping=tuple(app for group in server.wake_groups for app in group.apps),
+        wakers={service.name: service.app for service in server.services if service.app in wakers},
+        sablier=lab.on_demand.engine == "sablier",
     )
 
 

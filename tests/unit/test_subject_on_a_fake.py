@@ -72,3 +72,19 @@ def test_what_falls_asleep_under_open_connections(engine: str, cut_off: dict[str
         return replace(app, manifest=app.manifest.model_copy(update={"web": web}))
 
     assert subject_of(lab, desired_of(lab), talking).cut_off == cut_off
+
+
+@pytest.mark.parametrize(
+    ("engine", "wakers"),
+    [("builtin", {"waker", "waker-control"}), ("sablier", {"sablier", "docker-control-proxy"})],
+)
+def test_what_wakes_what_sleeps(engine: str, wakers: set[str]) -> None:
+    lab = lab_from_text(SLEEPING.replace("ENGINE", engine))
+    subject = subject_of(lab, desired_of(lab), Catalog.shipped().app)
+    assert subject.sleeping == ("family-wiki",)
+    assert {*subject.wakers} == wakers
+    assert subject.sablier is (engine == "sablier")
+    assert wakers & subject.architectures.keys()
+    awake = lab_from_text(SLEEPING.replace("ENGINE", engine).replace("mode: stop, idle: 20m", "mode: off"))
+    subject = subject_of(awake, desired_of(awake), Catalog.shipped().app)
+    assert (subject.sleeping, subject.wakers) == ((), {})

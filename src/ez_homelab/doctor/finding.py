@@ -51,7 +51,8 @@ class Subject:
     file that Traefik serves from. `lan` are the networks that count as the lab's own, `lan_routes` the apps that answer
     there alone, and `open_routes` those that nobody signs in to, each with the reason. `registrations` are the apps in
     which people can make accounts for themselves, each with how that is closed. `cut_off` are the apps that fall asleep
-    under open connections, each with its idle time in seconds.
+    under open connections, each with its idle time in seconds. `sleeping` are those that may sleep at all, `wakers` the
+    containers that wake them, each with its app's name; `sablier` says that those are not the built-in engine's.
     """
 
     domain: str = "lab.localhost"
@@ -70,6 +71,9 @@ class Subject:
     open_routes: Mapping[str, str] = field(default_factory=dict)
     registrations: Mapping[str, str] = field(default_factory=dict)
     cut_off: Mapping[str, float] = field(default_factory=dict)
+    sleeping: tuple[str, ...] = ()
+    wakers: Mapping[str, str] = field(default_factory=dict)
+    sablier: bool = False
 
 
 class CouldNotLook(Exception):  # noqa: N818 - not a failure: an answer that says nothing
