@@ -26,6 +26,13 @@ if TYPE_CHECKING:
 
     from ez_homelab.hosts import Command
 
+SLEEPS = {
+    "title": "", "state": "asleep", "since": 1.0, "unused": None, "leads_to": "waker", "trouble": "", "reason": "",
+    "retry_in": None, "held": None, "failures": 0, "in_flight": 0, "scheduled": False, "memory": 1,
+    "wakes": {"count": 0, "p50": None, "p95": None},
+}  # fmt: skip
+"""What the waker tells of an app that nobody has woken yet."""
+
 
 def digest_of(name: str) -> str:
     """What the registry's image of that name is known by."""
@@ -189,7 +196,7 @@ class EngineInMemory(FakeHost):
         """What is let go sleeps: nobody comes."""
         groups = {app["name"]: app for app in self._lazy()["apps"]}
         if verb == "status":
-            return {"apps": {name: {} for name in groups}, "memory_saved": 0}
+            return {"apps": {name: {**SLEEPS} for name in groups}, "memory_saved": 0}
         if group not in groups:
             return {"error": f"{group} is no app that sleeps", "kind": "unknown"}
         for container in groups[group]["containers"] if verb in ("release", "sleep") else ():

@@ -93,7 +93,7 @@ async def start_needed(
     Raises `CommandError`, `HealthError`.
     """
     for service in needed_by(server, containers):
-        await _start(host, service, say)
+        await start(host, service, say)
 
 
 async def start_with_needed(host: Host, server: DesiredServer, name: str, say: Callable[[str], None]) -> None:
@@ -101,15 +101,17 @@ async def start_with_needed(host: Host, server: DesiredServer, name: str, say: C
     service = next((one for one in server.services if one.name == name and one.wake_group), None)
     if service is not None:
         await start_needed(host, server, [name], say)
-        await _start(host, service, say)
+        await start(host, service, say)
 
 
-async def _start(host: Host, service: DesiredService, say: Callable[[str], None]) -> None:
+async def start(host: Host, service: DesiredService, say: Callable[[str], None]) -> None:
+    """Start the service's container where it sleeps, and return when it is well.
+
+    Raises `CommandError`, `HealthError`.
+    """
     shown = await host.run(docker.inspect_containers([service.name]))
     found = next(iter(docker.parse_containers(shown.stdout)), None) if shown.ok else None
-    if found is None or found.fingerprint is None:
-        return  # another action makes it, or what needs it fails and says so
-    if found.state in ("created", "exited"):
+    if found and found.state in ("created", "exited"):
         say(f"start {service.name}")
         what = f"cannot start {service.name}"
         await run_checked(host, Command(("docker", "container", "start", service.name), timeout=60), what=what)

@@ -32,6 +32,8 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "plan": Entry("plan", "Show what apply would do, and why. Changes nothing."),
         "apply": Entry("apply", "Make the servers match the lab file."),
         "rollback": Entry("rollback", "Make the lab as an earlier generation was."),
+        "wake": Entry("on_demand", "Wake apps that sleep."),
+        "sleep": Entry("on_demand", "Put apps to sleep now."),
         "users": Entry("users", "Who may sign in: list, add, invite, password, groups, second factor."),
         "down": Entry("down", "Stop every app; data stays (with --purge it goes too)."),
     },

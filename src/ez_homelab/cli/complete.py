@@ -27,6 +27,16 @@ def complete_lab(ctx: click.Context, _parameter: click.Parameter, typed: str) ->
         return []
 
 
+def complete_sleeping(ctx: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
+    """The names of the lab's apps that may sleep and are not named yet; none where the lab cannot be rendered."""
+    named = ctx.params.get("apps") or ()
+    try:
+        groups = [group for server in _lab(ctx).desired.servers.values() for group in server.wake_groups]
+    except EzError:
+        return []
+    return [name for group in groups for name in group.apps if name.startswith(typed) and name not in named]
+
+
 def complete_user(ctx: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
     """The user names of the lab's people; none where users.yaml has mistakes."""
     try:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 COLOURS = {"+": "green", "~": "yellow", "-": "cyan", "!": "red"}
 STATE_COLOURS = {
-    "running": "green", "passed": "green", "starting": "yellow", "held": "yellow", "note": "yellow", "missing": "red",
-    "failed": "red", "unknown": "magenta",
+    "running": "green", "passed": "green", "asleep": "cyan", "starting": "yellow", "held": "yellow", "note": "yellow",
+    "missing": "red", "failed": "red", "unknown": "magenta",
 }  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ez_homelab.config.load import LAB_FILE, load_lab
 from ez_homelab.errors import PrerequisiteError, UsageError
-from ez_homelab.lab import drift, images, secrets
+from ez_homelab.lab import drift, images, on_demand, secrets
 from ez_homelab.lab.written import WrittenLab
 from ez_homelab.progress import Silent
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ez_homelab.hosts import Host
     from ez_homelab.images.inventory import ImageRow, Prunable
     from ez_homelab.images.lock import ImageLock
+    from ez_homelab.lab.on_demand import Moved
     from ez_homelab.lab.users import LabUsers
     from ez_homelab.observe import ObservedServer, Unknown
     from ez_homelab.observe.states import AppStatus
@@ -222,18 +223,37 @@ class Homelab(WrittenLab):
 
     async def settle(self) -> None:
         """Wait for apps that are starting (after a reboot, all of them), as long as the slowest of them may take."""
+        from ez_homelab.observe.states import app_statuses
+
         services = [service for server in self.desired.servers.values() for service in server.services]
         deadline = time.monotonic() + max((service.ready_within for service in services), default=0.0)
-        while any(app.state == "starting" for app in await self.status()):
+        while any(app.state == "starting" for app in app_statuses(self.desired, await self.observe())):
             if time.monotonic() > deadline:
                 return
             await asyncio.sleep(START_LOOK_EVERY)
 
     async def status(self) -> tuple[AppStatus, ...]:
-        """Every app's state now."""
+        """Every app's state now, and what the waker tells of those that sleep."""
         from ez_homelab.observe.states import app_statuses
 
-        return app_statuses(self.desired, await self.observe())
+        observed, told = await asyncio.gather(self.observe(), on_demand.told(self))
+        return on_demand.with_told(app_statuses(self.desired, observed), told)
+
+    async def wake(self, names: Iterable[str]) -> tuple[Moved, ...]:
+        """Wake these apps, all at the same time, each with what it sleeps with; returns when they answer.
+
+        Raises `UsageError` for what never sleeps; `WakerError`, `HealthError` or `OnDemandError` where one did not
+        wake.
+        """
+        return await on_demand.move(self, "wake", names)
+
+    async def sleep(self, names: Iterable[str]) -> tuple[Moved, ...]:
+        """Put these apps to sleep, all at the same time, each with what it sleeps with.
+
+        Raises `UsageError` for what never sleeps, `AppInUseError`, `WakerError` or `OnDemandError` where one stayed
+        awake.
+        """
+        return await on_demand.move(self, "sleep", names)
 
     async def doctor(self) -> tuple[Finding, ...]:
         """What is wrong or will be, worst first. Works without Docker and before the first apply."""

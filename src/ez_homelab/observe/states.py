@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from ez_homelab.observe.observed import Unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from ez_homelab.observe.observed import ObservedContainer, ObservedServer
     from ez_homelab.render.desired import Desired, DesiredService
@@ -22,8 +22,38 @@ ASLEEP = "asleep: wakes when somebody opens it"
 
 
 @dataclass(frozen=True, slots=True)
+class Wakes:
+    """How often something was woken, and the seconds that half and 95 % of the last hundred took; None: not known."""
+
+    count: int
+    p50: float | None
+    p95: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class OnDemand:
+    """How an app sleeps: what it sleeps and wakes with, and the bytes that its containers reserve while they run.
+
+    What the waker tells of its group is None, or empty, where that does not answer, or another engine wakes it: for how
+    many seconds it has been as it is, whether these are hours in which it is kept awake, what hinders it, how many
+    starts have failed since the last that did not.
+    """
+
+    group: str
+    memory: int
+    since: float | None = None
+    scheduled: bool | None = None
+    trouble: str = ""
+    failures: int | None = None
+    wakes: Wakes | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AppStatus:
-    """One app of the lab: its state, the evidence for it, and where it answers (empty: it has no page)."""
+    """One app of the lab: its state, the evidence for it, and where it answers (empty: it has no page).
+
+    `on_demand` is None for what never sleeps.
+    """
 
     name: str
     server: str
@@ -31,6 +61,12 @@ class AppStatus:
     state: State
     evidence: str
     address: str
+    on_demand: OnDemand | None = None
+
+
+def memory_saved(statuses: Iterable[AppStatus]) -> int:
+    """The bytes that what sleeps now would reserve."""
+    return sum(app.on_demand.memory for app in statuses if app.on_demand and app.state == "asleep")
 
 
 def app_statuses(desired: Desired, observed: Mapping[str, ObservedServer | Unknown]) -> tuple[AppStatus, ...]:
@@ -49,7 +85,15 @@ def _statuses(
         for app, services in apps.items():
             judged = [service_state(service, observed[server.name]) for service in services]
             state, evidence = min(judged, key=lambda item: _WORST.index(item[0]))
-            yield AppStatus(app, server.name, services[0].stack, state, evidence, addresses.get(app, ""))
+            address = addresses.get(app, "")
+            yield AppStatus(app, server.name, services[0].stack, state, evidence, address, _on_demand(services))
+
+
+def _on_demand(services: Iterable[DesiredService]) -> OnDemand | None:
+    sleepers = [service for service in services if service.wake_group]
+    if not sleepers:
+        return None
+    return OnDemand(sleepers[0].wake_group, sum(service.reserved_memory for service in sleepers))
 
 
 def service_state(service: DesiredService, found: ObservedServer | Unknown) -> tuple[State, str]:

@@ -141,11 +141,20 @@ def _in_order_of_start(actions: Sequence[Action], server: DesiredServer) -> list
 
 
 def _after_the_old_waker(actions: Sequence[Action], server: DesiredServer, found: ObservedServer) -> list[Action]:
-    """What sleeps no longer is changed when no waker knows it any more: that would stop it again."""
-    leaving = {service.key for service in server.services if not service.wake_group
-               and (container := found.container(service.name)) and container.sleeps}  # fmt: skip
+    """What sleeps no longer, or by another engine from now on, is changed when no waker knows it any more.
+
+    One that does would stop it again.
+    """
+    none_left = waker_of(server) is None
+    leaving = {service.key for service in server.services
+               if (none_left if service.wake_group else _slept(service, found))}  # fmt: skip
     after = [action.id for action in actions if _takes_away(action, server)]
     return [_waiting(one, after) if one.kind == "service" and one.name in leaving else one for one in actions]
+
+
+def _slept(service: DesiredService, found: ObservedServer) -> bool:
+    container = found.container(service.name)
+    return container is not None and container.sleeps
 
 
 def _takes_away(action: Action, server: DesiredServer) -> bool:

@@ -12,12 +12,14 @@ from ez_homelab.reference.user_documents import user_documents
 PLAN = {
     "hash": "short name of exactly these actions; the same world and the same wish give the same one",
     "actions": "what would be done, in an order that respects `waits_for`",
-    "actions[].id": "`server:kind:name`, unique in the plan",
+    "actions[].id": "`server:kind:name`, unique in the plan; some with `:verb` at the end",
     "actions[].server": "the server it is done on",
     "actions[].kind": "what is changed: `image`, `network`, `volume`, `authority`, `certificate`, `secret`, `file`, "
-    "`service`, `attachment` (of a container to a network)",
-    "actions[].name": "the image, path, `stack/container` or network",
-    "actions[].verb": "what is done, such as `create`, `recreate`, `replace`, `remove`",
+    "`service`, `attachment` (of a container to a network), `on-demand` (what sleeps is left in peace while it is "
+    "changed)",
+    "actions[].name": "the image, path, `stack/container`, network or wake group",
+    "actions[].verb": "what is done, such as `create`, `recreate`, `replace`, `remove`; `hold` and `release` of what "
+    "sleeps",
     "actions[].cause": "why, in words",
     "actions[].waits_for": "ids of the actions that come first",
     "actions[].downtime": "for how many seconds its app will probably not answer",
@@ -85,7 +87,10 @@ FAULTS = {
     "error.faults[].suggestion": "what may have been meant; empty where nothing is near",
 }
 
-FAILED_ACTIONS = {"error.errors": "`apply-failed` only: such an object, without `error.`, for each action that failed"}
+FAILED_ACTIONS = {
+    "error.errors": "`apply-failed` and `on-demand` only: such an object, without `error.`, for each action that "
+    "failed, or app that did not do as it was told"
+}
 
 
 def _below(key: str, document: dict[str, str]) -> dict[str, str]:
@@ -215,6 +220,14 @@ _ROLLED_BACK = {
     **_APPLIED,
 }
 _DECIDED = {"choice": "what was chosen", "paths": "the files that it was chosen for"}
+_MOVED = {
+    "apps": "the apps that were named",
+    "apps[].app": "its name in the lab",
+    "apps[].group": "what woke or fell asleep with it",
+    "apps[].server": "where it runs",
+    "apps[].state": "`awake` or `asleep`",
+    "apps[].seconds": "how long it took",
+}
 _EDIT = {"file": "the lab file", "diff": "its change, as a unified diff", **_APPLIED}
 
 DOCUMENTS: dict[str, dict[str, str]] = {
@@ -238,11 +251,26 @@ DOCUMENTS: dict[str, dict[str, str]] = {
         "apps[].name": "its name in the lab",
         "apps[].server": "where it runs",
         "apps[].stack": "its stack",
-        "apps[].state": "`running`, `starting`, `held` (stopped by a person), `failed`, `missing`, `unknown` "
-        "(the server could not be looked at)",
+        "apps[].state": "`running`, `starting`, `asleep` (wakes when somebody opens it), `held` (stopped by a person), "
+        "`failed`, `missing`, `unknown` (the server could not be looked at)",
         "apps[].evidence": "what the state was read from",
         "apps[].address": "what to open in a browser; empty where it has no page",
+        "apps[].on_demand": "how it sleeps, and what the waker tells of its group; null: it never sleeps",
+        "apps[].on_demand.group": "what it sleeps and wakes with: its own name where it does so alone",
+        "apps[].on_demand.memory": "bytes that it reserves while it is awake",
+        "apps[].on_demand.since": "for how many seconds the group has been as it is; null here and below: the waker "
+        "does not answer, or another engine wakes it",
+        "apps[].on_demand.scheduled": "whether these are hours in which it is kept awake",
+        "apps[].on_demand.trouble": "what hinders its waker; empty: nothing",
+        "apps[].on_demand.failures": "starts that have failed since the last that did not",
+        "apps[].on_demand.wakes": "how often it woke because somebody came, and how fast",
+        "apps[].on_demand.wakes.count": "how often, ever",
+        "apps[].on_demand.wakes.p50": "seconds that half of the last hundred took at most; null: it never woke",
+        "apps[].on_demand.wakes.p95": "seconds that 95 % of them took at most",
+        "memory_saved": "bytes that the apps which sleep now would reserve",
     },
+    "wake": _MOVED,
+    "sleep": _MOVED,
     "verify": PROOF,
     "doctor": {
         "findings": "worst first; see [doctor](doctor.md)",

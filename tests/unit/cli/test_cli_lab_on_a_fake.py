@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from click.shell_completion import ShellComplete
 from click.testing import CliRunner, Result
 
 from ez_homelab.cli.app import cli
@@ -14,6 +15,7 @@ from ez_homelab.lab import Homelab
 from ez_homelab.testing.fake_host import FakeHost
 from ez_homelab.verify import Proof
 from ez_homelab.verify.proof import failed, passed
+from ez_homelab.waker_admin import ASK_WAKER
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -307,3 +309,73 @@ def test_a_person_who_was_asked_and_a_server_that_never_keeps_still_are_told(
     unasked = ez("apply", "--yes")
     assert "[plan-stale]" in unasked.stderr
     assert ez.there.runs() == []
+
+
+SLEEPER = "version: 1\ndomain: lab.localhost\nstacks: {wiki: [{dokuwiki: {lazy: stop}}, glances]}\n"
+ASLEEP = {
+    "state": "asleep", "since": 60.0, "scheduled": False, "trouble": "", "failures": 0, "reason": "",
+    "wakes": {"count": 12, "p50": 1.24, "p95": 3.42},
+}  # fmt: skip
+
+
+@pytest.fixture
+def sleeper(ez: Face, monkeypatch: pytest.MonkeyPatch) -> Face:
+    """A lab with an app that sleeps, and a waker that tells of it."""
+    monkeypatch.setattr("ez_homelab.waker_admin.ASKED_AGAIN", (0.0, 0.0))
+    ez.there.write(SLEEPER)
+    assert ez("apply", "--yes").exit_code == 0
+    answer = json.dumps({"apps": {"dokuwiki": ASLEEP}, "memory_saved": 1})
+    ez.there.host.answer((*ASK_WAKER, "status"), stdout=answer)
+    return ez
+
+
+def test_status_of_what_sleeps(sleeper: Face) -> None:
+    shown = sleeper("status")
+    assert shown.exit_code == 0
+    row = next(line for line in shown.stdout.splitlines() if line.startswith("dokuwiki"))
+    assert " asleep " in row
+    assert row.endswith("asleep: wakes when somebody opens it; 12 wakes, half of them within 1.2 s, 95 % within 3.4 s")
+    assert "Asleep: 1 of 6 apps; " in shown.stdout
+    assert shown.stdout.endswith(" MB of memory saved now.\n")
+    document = sleeper.json("status")
+    (wiki,) = [app for app in document["apps"] if app["name"] == "dokuwiki"]
+    assert wiki["on_demand"]["wakes"] == {"count": 12, "p50": 1.24, "p95": 3.42}
+    assert document["memory_saved"] == wiki["on_demand"]["memory"] > 0
+
+
+def test_wake_and_sleep(sleeper: Face) -> None:
+    sleeper.there.host.answer((*ASK_WAKER, "wake", "dokuwiki"), stdout='{"app": "dokuwiki", "state": "awake"}')
+    woken = sleeper("wake", "dokuwiki")
+    assert (woken.exit_code, woken.stdout) == (0, "dokuwiki is awake: https://dokuwiki.lab.localhost/\n")
+    assert "✓ wake dokuwiki" in woken.stderr
+    asleep = sleeper("sleep", "dokuwiki")
+    assert (asleep.exit_code, asleep.stdout) == (0, "dokuwiki is asleep\n")
+    assert "✓ put dokuwiki to sleep" in asleep.stderr
+    (told,) = sleeper.json("sleep", "dokuwiki")["apps"]
+    assert (told["app"], told["group"], told["server"], told["state"]) == ("dokuwiki", "dokuwiki", "core", "asleep")
+
+
+def test_wake_and_sleep_that_do_not_work(sleeper: Face) -> None:
+    assert sleeper("wake").exit_code == 2
+    unknown = sleeper("wake", "dokuwikki")
+    assert unknown.exit_code == 2
+    assert "did you mean dokuwiki?" in unknown.stderr
+    never = sleeper("sleep", "glances")
+    assert never.exit_code == 2
+    assert "glances never sleeps" in never.stderr
+    refusal = {"error": "dokuwiki is in use: it stays awake", "kind": "in use", "fix": "try again when nobody uses it"}
+    sleeper.there.host.answer((*ASK_WAKER, "sleep", "dokuwiki"), status=1, stdout=json.dumps(refusal))
+    used = sleeper("sleep", "dokuwiki")
+    assert used.exit_code == 1
+    assert "error [app-in-use]: dokuwiki is in use: it stays awake" in used.stderr
+    assert "✗ put dokuwiki to sleep" in used.stderr
+
+
+def test_the_names_of_what_may_sleep_are_completed(sleeper: Face) -> None:
+    complete = ShellComplete(cli, {}, "ez-homelab", "_EZ_HOMELAB_COMPLETE")
+    folder = ["--lab", str(sleeper.there.folder)]
+    for command in ("wake", "sleep"):
+        assert [item.value for item in complete.get_completions([command, *folder], "")] == ["dokuwiki"]
+        assert complete.get_completions([command, *folder, "dokuwiki"], "") == []
+    sleeper.there.write("version: 1\n")
+    assert complete.get_completions(["wake", *folder], "") == []

@@ -20,6 +20,7 @@ from ez_homelab.images.lock import FILE
 from ez_homelab.lab import Homelab
 from ez_homelab.reference.json_documents import DOCUMENTS, ERROR, GO_BACK_FAILED, WENT_BACK
 from ez_homelab.verify.proof import Proof, passed
+from ez_homelab.waker_admin import ASK_WAKER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,6 +93,16 @@ def test_secrets(ask: Ask) -> None:
     for words in (("list",), ("show", "mediawiki", "admin_password", "--yes"), ("rotate", "mediawiki", "--yes")):
         documented = DOCUMENTS[f"secrets {words[0]}"]
         assert matched(documented, ask("secrets", *words)) == nothing_left_out(documented)
+
+
+def test_what_sleeps(ask: Ask, there: LabOnFakeServer) -> None:
+    there.write(LAB.replace("[dokuwiki]", "[{dokuwiki: {lazy: stop}}]"))
+    assert "error" not in ask("apply", "--yes")
+    wakes = {"count": 1, "p50": 1.0, "p95": 1.0}
+    told = {"state": "asleep", "since": 1.0, "scheduled": False, "trouble": "", "failures": 0, "wakes": wakes}
+    there.host.answer((*ASK_WAKER, "status"), stdout=json.dumps({"apps": {"dokuwiki": told}, "memory_saved": 1}))
+    for words in (("status",), ("wake", "dokuwiki"), ("sleep", "dokuwiki")):
+        assert matched(DOCUMENTS[words[0]], ask(*words)) == set(DOCUMENTS[words[0]])
 
 
 def test_images(ask: Ask, there: LabOnFakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
