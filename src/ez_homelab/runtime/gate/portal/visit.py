@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from .passkeys import Ceremonies
     from .refusals import Answer
 
-# A name is kept with the session and shown to its owner; browsers' own are below 300 characters.
-
 
 @dataclass(frozen=True)
 class Portal:
