@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from .clock import CLOCK_STEP
 from .kinds import Refused, Session
-from .settings import PROOF_PREFIX
+from .policy import PROOF_PREFIX
 from .tokens import new_token, token_hash
 
 if TYPE_CHECKING:
