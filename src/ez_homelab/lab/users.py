@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ez_homelab.config.edit_users import NEW, add_user, change_user, find_user, remove_user
 from ez_homelab.config.users import ADMINS, USERS_FILE, enabled_admins, first_admin, starter_users
 from ez_homelab.errors import EzError, PrerequisiteError, UsageError
-from ez_homelab.gate_admin import GateError, ask_gate
+from ez_homelab.gate_admin import INVITE_HOURS, GateError, ask_gate
 from ez_homelab.lab.accounts import Account, Link, Message, UserList, UserRow, last_message
 from ez_homelab.secrets.value import Secret
 from ez_homelab.sso.engine import PORTAL
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-INVITE_HOURS = 72
 LOGIN_MINUTES = 10
 NEWS_PAUSES = (0.5, 0.5, 1.0, 1.0, 2.0)
 """Seconds between tries right after people came or went: the gate looks at the list of them every second."""

@@ -11,6 +11,7 @@ from ez_homelab.cli.commands import users_edit
 from ez_homelab.cli.commands.users_edit import user_argument
 from ez_homelab.cli.complete import complete_user
 from ez_homelab.cli.face import json_option, lab_option, open_lab, print_json, require_yes, run, told, yes_option
+from ez_homelab.gate_admin import INVITE_HOURS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
     from ez_homelab.lab.accounts import Link, UserRow, Way
     from ez_homelab.lab.users import LabUsers
-
-INVITE_HOURS = 72
 
 
 @click.group("users")
