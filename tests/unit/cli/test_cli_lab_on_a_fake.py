@@ -48,7 +48,7 @@ def ez(there: LabOnFakeServer, monkeypatch: pytest.MonkeyPatch) -> Face:
     face = Face(there)
     made = partial(Homelab, make_host=lambda _name: there.host, journal_path=there.journal_path)
 
-    async def verify(_lab: Homelab) -> Proof:
+    async def verify(_lab: Homelab, *_: object) -> Proof:
         return face.proof
 
     monkeypatch.setattr(Homelab, "verify", verify)

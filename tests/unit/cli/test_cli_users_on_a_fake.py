@@ -60,7 +60,7 @@ class Face:
 def ez(there: LabOnFakeServer, monkeypatch: pytest.MonkeyPatch) -> Face:
     made = partial(Homelab, make_host=lambda _name: there.host, journal_path=there.journal_path)
 
-    async def verify(_lab: Homelab) -> Proof:
+    async def verify(_lab: Homelab, *_: object) -> Proof:
         return Proof((passed("dokuwiki", "answer over HTTPS", "200 at /"),))
 
     monkeypatch.setattr(Homelab, "verify", verify)

@@ -49,7 +49,7 @@ class Face:
 
 @pytest.fixture
 def ez(there: LabOnFakeServer, monkeypatch: pytest.MonkeyPatch) -> Face:
-    async def verify(_lab: Homelab) -> Proof:
+    async def verify(_lab: Homelab, *_: object) -> Proof:
         return Proof((passed("authelia", "answer over HTTPS", "200 at /"),))
 
     made = partial(Homelab, make_host=lambda _name: there.host, journal_path=there.journal_path)

@@ -36,7 +36,7 @@ FILES = ("/opt/stacks/wiki/compose.yaml", "/opt/stacks/books/compose.yaml")
 def ask(there: LabOnFakeServer, monkeypatch: pytest.MonkeyPatch) -> Ask:
     """Run a command on a lab that was applied once, and return its document."""
 
-    async def verify(_lab: Homelab) -> Proof:
+    async def verify(_lab: Homelab, *_: object) -> Proof:
         return Proof(tuple(passed(app, "answer over HTTPS", "200 at /") for app in ("dokuwiki", "mediawiki")))
 
     monkeypatch.setattr(Homelab, "verify", verify)
