@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 AUTHELIA = "authelia"
 """The name of its container."""
 
+ASK_PEOPLE = ("docker", "exec", AUTHELIA, "cat", USERS_FILE)
+"""The command that prints its list of people; `told_people` reads the answer."""
+
 # Arguments: the file, and the SHA-256 of what was merged. Where Authelia has written in the meantime nothing changes.
 _REPLACE = 'umask 077; cat > "$1.new" && sha256sum "$1" | grep -q "^$2 " && mv "$1.new" "$1"'
 
@@ -83,10 +86,14 @@ async def change_people(core: Host, change: Callable[[bytes], bytes]) -> bool:
 
 async def read_people(core: Host) -> bytes:
     """The list as Authelia has it. Raises `AutheliaError` where it does not run."""
-    read = await core.run(Command(("docker", "exec", AUTHELIA, "cat", USERS_FILE), changes=False))
-    if not read.ok:
-        raise _failed("read", read)
-    return read.stdout.encode()
+    return told_people(await core.run(Command(ASK_PEOPLE, changes=False)))
+
+
+def told_people(answer: Completed) -> bytes:
+    """The list in the answer to `ASK_PEOPLE`. Raises `AutheliaError` where there is none."""
+    if not answer.ok:
+        raise _failed("read", answer)
+    return answer.stdout.encode()
 
 
 def password_hash(password: Secret) -> str:

@@ -21,11 +21,22 @@ if TYPE_CHECKING:
 
 CONFIGURATION = "/etc/authelia/config/configuration.yml"
 
+
+def _storage_command(*words: str) -> tuple[str, ...]:
+    return ("docker", "exec", AUTHELIA, "authelia", "storage", "user", *words, "--config", CONFIGURATION)
+
+
 # Only user names leave the container, never what codes are made of. Argument: the configuration.
 _TOTP_USERS = (
     'told=$(authelia storage user totp export uri --config "$1") || exit 1; '
     "printf '%s\\n' \"$told\" | sed -n 's|^otpauth://totp/[^:]*:\\([^?]*\\)?.*|\\1|p'"
 )
+
+ASK_TOTP_USERS = ("docker", "exec", AUTHELIA, "sh", "-c", _TOTP_USERS, "sh", CONFIGURATION)
+"""The command that prints who has one-time codes; `told_totp_users` reads the answer."""
+
+ASK_PASSKEYS = _storage_command("webauthn", "list")
+"""The command that lists every passkey; `told_passkeys` reads the answer."""
 
 _NONE = ("no TOTP configuration for user", "no WebAuthn credentials in database")
 _CREDENTIAL = re.compile(r"^\d+ .* (?P<user>\S+)$", re.MULTILINE)
@@ -59,22 +70,28 @@ async def forget_passkeys(core: Host, user: str) -> None:
 
 async def totp_users(core: Host) -> frozenset[str]:
     """Who has one-time codes. Raises as `new_totp`."""
-    argv = ("docker", "exec", AUTHELIA, "sh", "-c", _TOTP_USERS, "sh", CONFIGURATION)
-    told = await core.run(Command(argv, changes=False))
-    _require_done(told)
-    return frozenset(told.stdout.split())
+    return told_totp_users(await core.run(Command(ASK_TOTP_USERS, changes=False)))
+
+
+def told_totp_users(answer: Completed) -> frozenset[str]:
+    """Who has one-time codes, by the answer to `ASK_TOTP_USERS`. Raises `AutheliaError` where it is none."""
+    _require_done(answer)
+    return frozenset(answer.stdout.split())
 
 
 async def passkeys(core: Host) -> Counter[str]:
     """How many passkeys each user has. Raises as `new_totp`."""
-    told = await _storage(core, "webauthn", "list", changes=False)
-    _require_done(told)
-    return Counter(found["user"] for found in _CREDENTIAL.finditer(told.stdout))
+    return told_passkeys(await core.run(Command(ASK_PASSKEYS, changes=False)))
 
 
-async def _storage(core: Host, *words: str, changes: bool = True) -> Completed:
-    argv = ("docker", "exec", AUTHELIA, "authelia", "storage", "user", *words, "--config", CONFIGURATION)
-    return await core.run(Command(argv, changes=changes))
+def told_passkeys(answer: Completed) -> Counter[str]:
+    """How many passkeys each user has, by the answer to `ASK_PASSKEYS`. Raises `AutheliaError` where it is none."""
+    _require_done(answer)
+    return Counter(found["user"] for found in _CREDENTIAL.finditer(answer.stdout))
+
+
+async def _storage(core: Host, *words: str) -> Completed:
+    return await core.run(Command(_storage_command(*words)))
 
 
 def _require_done(told: Completed) -> None:

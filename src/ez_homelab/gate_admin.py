@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 GATE = "gate"
 """The name of its container."""
 
+INVITE_HOURS = 72
+"""How long an invitation is valid where nobody says otherwise."""
+
 
 ASK_GATE = ("docker", "exec", "-i", GATE, "python3", "-m", "gate.admin")
 """The command that asks it: a request on standard input, the answer on standard output."""

@@ -101,12 +101,17 @@ class Rounds:
 
     def finish(self, *command: str) -> None:
         """The next run ends well, or says that it took a stack back; then the one after it ends well."""
-        ended = self.lab.server.run(self.lab.argv(*command), check=False)
+        ended = self._next_run(*command)
         if "went-back" in ended.stdout + ended.stderr:
             self.tell("went back")
-            ended = self.lab.server.run(self.lab.argv("apply", "--yes"), check=False)
+            ended = self._next_run("apply", "--yes")
         assert ended.returncode == 0, f"round {self.number}: {ended.returncode}\n{ended.stdout}\n{ended.stderr}"
         self.assert_whole()
+
+    def _next_run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        ended = self.lab.server.run(self.lab.argv(*command), check=False)
+        self.tell(f"{' '.join(command)}: {ended.returncode}\n{ended.stdout}\n{ended.stderr}")
+        return ended
 
     def assert_whole(self) -> None:
         """Nothing is lost, nothing is left over, and nothing is to be done."""
@@ -128,7 +133,7 @@ class Rounds:
     def assert_containers(self) -> None:
         """Each once, each running, each as this round wants it."""
         wanted = self.others | {"echo3", "keeper"} | ({"echo4"} if self.has_fourth else set())
-        form = "{{.Name}} {{.State.Status}} {{.Config.Image}} {{.Config.Env}}"
+        form = "{{.Name}} {{.State.Status}} {{.Config.Image}} {{.Config.Env}} {{json .State}} made {{.Created}}"
         ids = self.lab.server.docker(["ps", "-aq"]).stdout.split()
         rows = self.lab.server.docker(["inspect", "--format", form, *ids]).stdout.splitlines()
         told = {row.split(" ", 1)[0].removeprefix("/"): row for row in rows}

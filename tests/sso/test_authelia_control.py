@@ -6,7 +6,7 @@ The server is this machine, Traefik is the product's; `EZ_TEST_AUTHELIA` names t
 from __future__ import annotations
 
 import os
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
@@ -20,6 +20,8 @@ from sso_lab import AUTHELIA, lab, start
 from ez_homelab.authelia_people import AutheliaError, read_people, set_password, tell_people
 from ez_homelab.authelia_storage import forget_passkeys, forget_totp, new_totp, passkeys, totp_users
 from ez_homelab.config.people import PROOF_PREFIX
+from ez_homelab.doctor import Subject, examine
+from ez_homelab.doctor.checks.second_factor import SecondFactor
 from ez_homelab.lab.accounts import FirstPassword, Link
 from ez_homelab.lab.authelia_users import AutheliaUsers
 from ez_homelab.secrets.value import Secret
@@ -128,6 +130,18 @@ async def test_second_factors_are_told_and_taken_away(server: FakeHost, portal: 
     await forget_totp(server, "ben")
 
 
+async def test_the_doctor_tells_which_admins_have_no_second_factor(server: FakeHost) -> None:
+    subject = Subject(engine="authelia", sign_on="authelia", admins=("anna", "dora"))
+    await new_totp(server, "anna")
+    (found,) = await examine(server, subject, (SecondFactor(),))
+    assert (found.code, found.evidence) == ("admin-without-second-factor", "dora: no one-time codes and no passkey")
+    await forget_totp(server, "anna")
+    assert [finding.what for finding in await examine(server, subject, (SecondFactor(),))] == [
+        "the admin anna signs in with a password alone",
+        "the admin dora signs in with a password alone",
+    ]
+
+
 async def test_whoever_is_told_of_last_has_no_password_yet(server: FakeHost) -> None:
     people = people_of(lab()["people"])
     await tell_people(server, {**people, "zoe": people["anna"]})
@@ -153,6 +167,7 @@ def users(server: FakeHost, portal: Portal, monkeypatch: pytest.MonkeyPatch) -> 
         yield portal
 
     monkeypatch.setattr(AutheliaUsers, "_portal", reached)
+    monkeypatch.setattr("ez_homelab.lab.authelia_users.noted", lambda *_: nullcontext())
     made = SimpleNamespace(sign_on=SimpleNamespace(smtp=None))
     return AutheliaUsers(SimpleNamespace(core=server, lab=made, people=people_of(lab()["people"])))  # type: ignore[arg-type]
 

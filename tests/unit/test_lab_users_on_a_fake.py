@@ -34,7 +34,7 @@ PEOPLE = "/opt/stacks/core/config/gate/config/people.json"
 
 @pytest.fixture
 def gate(there: LabOnFakeServer, monkeypatch: pytest.MonkeyPatch) -> GateInMemory:
-    monkeypatch.setattr("ez_homelab.lab.users.NEWS_PAUSES", (0.0, 0.0))
+    monkeypatch.setattr("ez_homelab.lab.gate_users.NEWS_PAUSES", (0.0, 0.0))
     monkeypatch.setattr("os.geteuid", lambda: 0)
     (there.folder / "users.yaml").write_text(USERS)
     return GateInMemory(there.host, lambda: there.lab.people)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 PROOF_PREFIX = "verify-"
 """How the names of people begin who exist for one proof alone; nobody in users.yaml may have such a name.
 
-The gate, which imports nothing of this, has its own (`runtime/gate/settings.py`).
+The gate, which imports nothing of this, has its own (`runtime/gate/policy.py`).
 """
 
 

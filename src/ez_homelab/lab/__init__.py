@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from ez_homelab.secrets.table import SecretRow
     from ez_homelab.secrets.value import Secret
     from ez_homelab.tls.trust import TrustChange
-    from ez_homelab.verify import Proof, Waking
+    from ez_homelab.verify import Proof, ProofPeople, Waking
 
 DEFAULT_FOLDER = Path("/opt/homelab")
 LOCK = "/var/lib/ez-homelab/lock"
@@ -194,12 +194,20 @@ class Homelab(WrittenLab):
         async with self.locked():
             await LabSurroundings(self).recover()
 
-    async def verify(self, waking: Waking | None = None) -> Proof:
-        """What users rely on, looked at from outside. Apps that sleep are left asleep, but for those of `waking`."""
-        from ez_homelab.verify import LEFT_ASLEEP, verify_lab
+    async def verify(self, waking: Waking | None = None, people: ProofPeople | None = None) -> Proof:
+        """What users rely on, looked at from outside; where it is looked at again, `people` stay from look to look.
 
+        Apps that sleep are left asleep, but for those of `waking`.
+        """
+        from ez_homelab.verify import LEFT_ASLEEP, ProofPeople, verify_lab
+
+        if people is None:
+            async with ProofPeople() as own:
+                return await self.verify(waking, own)
         addresses = {server.name: server.address for server in self.lab.servers}
-        return await verify_lab(self.desired, addresses, self.hosts, await self.observe(), waking or LEFT_ASLEEP)
+        return await verify_lab(
+            self.desired, addresses, self.hosts, await self.observe(), people, waking or LEFT_ASLEEP
+        )
 
     async def verify_applied(self, plan: Plan | None = None) -> Proof:
         """The proof right after an apply: of the routes that the plan touched, or without a plan of everything.
@@ -207,18 +215,19 @@ class Homelab(WrittenLab):
         Traefik takes a moment to see a container that has just become healthy, so a failure is looked at again for a
         few seconds before it counts. Apps that the plan touched are woken for it and put to sleep again.
         """
-        from ez_homelab.verify import Waking
+        from ez_homelab.verify import ProofPeople, Waking
 
         touched = {action.name for action in plan.actions if action.kind == "service"} if plan else None
         apps = {service.app for server in self.desired.servers.values() for service in server.services
                 if touched is None or service.key in touched}  # fmt: skip
         waking = Waking(apps if plan else ())
-        for pause in SETTLE_PAUSES:
-            proof = await self.verify(waking)
-            proof = proof if plan is None else proof.about(apps)
-            if not proof.failures:
-                break
-            await asyncio.sleep(pause)
+        async with ProofPeople() as people:
+            for pause in SETTLE_PAUSES:
+                proof = await self.verify(waking, people)
+                proof = proof if plan is None else proof.about(apps)
+                if not proof.failures:
+                    break
+                await asyncio.sleep(pause)
         return proof
 
     async def settle(self) -> None:

@@ -1,7 +1,7 @@
 """The gate, EZ-Homelab's own engine (`runtime/gate`): policy.json says who may open what, people.json who there is.
 
 It watches both, so neither a new person nor a new policy makes a container anew. The forms are the gate's
-(`runtime/gate/settings.py`); no secret is in them.
+(`runtime/gate/policy.py`); no secret is in them.
 """
 
 from __future__ import annotations

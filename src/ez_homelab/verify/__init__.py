@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from ez_homelab.observe.observed import Unknown
+from ez_homelab.verify.people import ProofPeople
 from ez_homelab.verify.proof import Check, Proof, failed
 from ez_homelab.verify.routes import prove_route
 from ez_homelab.verify.server import (
@@ -20,17 +22,17 @@ from ez_homelab.verify.visitors import MINUTES
 from ez_homelab.verify.waking import Waking
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from ez_homelab.hosts import Host
     from ez_homelab.observe import ObservedServer
     from ez_homelab.render.desired import Desired
     from ez_homelab.route import Route
-    from ez_homelab.verify.portal import Portal
+    from ez_homelab.verify.dial import Dialer
     from ez_homelab.verify.sign_on import Visitors
 
-__all__ = ["Check", "Proof", "Waking", "verify_lab"]
+__all__ = ["Check", "Proof", "ProofPeople", "Waking", "verify_lab"]
 
 LEFT_ASLEEP = Waking()
 
@@ -40,16 +42,18 @@ async def verify_lab(
     addresses: Mapping[str, str],
     hosts: Mapping[str, Host],
     observed: Mapping[str, ObservedServer | Unknown],
+    people: ProofPeople,
     waking: Waking = LEFT_ASLEEP,
 ) -> Proof:
     """The proof for every server; `addresses` says where each one's entrypoints listen.
 
-    Apps that sleep are left asleep, but for those of `waking`.
+    `people` are those who sign in; whoever has come stays for further looks of the same proof. Apps that sleep are left
+    asleep, but for those of `waking`.
     A server that could not be looked at is a failed row of its own.
     """
     proofs = await asyncio.gather(
         *(
-            _verify_server(desired, name, addresses[name], hosts[name], found, waking)
+            _verify_server(desired, name, addresses[name], hosts[name], found, people, waking)
             for name, found in observed.items()
         )
     )
@@ -57,7 +61,13 @@ async def verify_lab(
 
 
 async def _verify_server(
-    desired: Desired, name: str, address: str, host: Host, found: ObservedServer | Unknown, waking: Waking
+    desired: Desired,
+    name: str,
+    address: str,
+    host: Host,
+    found: ObservedServer | Unknown,
+    people: ProofPeople,
+    waking: Waking,
 ) -> list[Check]:
     if isinstance(found, Unknown):
         return [failed(name, "can be looked at", found.reason)]
@@ -66,7 +76,6 @@ async def _verify_server(
     from ez_homelab.verify.dial import dialer
     from ez_homelab.verify.lazy import Front, LazyProof
     from ez_homelab.verify.on_demand import lazy_groups, on_demand
-    from ez_homelab.verify.portal import Portal
 
     server, routes = desired.servers[name], [route for route in desired.routes if route.server == name]
     groups, engine = lazy_groups(server, routes), on_demand(host, server, found)
@@ -81,10 +90,9 @@ async def _verify_server(
         return [*checks, failed("lab", "certificate authority", "there is none yet: run `ez-homelab apply`")]
     portal = f"{PORTAL}.{desired.domain}"
     minutes = MINUTES + waking.minutes(server.wake_groups)
-    async with (
-        dialer(address, authority) as dial,
-        _visitors(desired, host, routes, Portal(dial, portal), minutes) as signed_in,
-    ):
+    coming = _coming(desired, host, routes, dialer(address, authority), portal, minutes)
+    signed_in = await people.on(name, coming)
+    async with dialer(address, authority) as dial:
         answers = await asyncio.gather(
             *(prove_route(route, dial, address, portal, signed_in) for route in plain),
             prove_undeclared_name(desired.domain, dial),
@@ -97,14 +105,27 @@ async def _verify_server(
     return [check for rows in (*of_routes, of_lazy, checks, *of_server) for check in rows]
 
 
-def _visitors(
-    desired: Desired, host: Host, routes: Sequence[Route], portal: Portal, minutes: int = MINUTES
-) -> AbstractAsyncContextManager[Visitors | str]:
-    """The people of the proof, from whichever engine the lab's core stack has."""
+@asynccontextmanager
+async def _coming(
+    desired: Desired,
+    host: Host,
+    routes: Sequence[Route],
+    dialing: AbstractAsyncContextManager[Dialer],
+    portal: str,
+    minutes: int = MINUTES,
+) -> AsyncIterator[Visitors]:
+    """The people of the proof, from whichever engine the lab's core stack has. Raises `EzError` as that does.
+
+    Where they sign in themselves, it is through a dialer of their own: they outlive the look at which they come.
+    """
     from ez_homelab.authelia_people import AUTHELIA
     from ez_homelab.verify.guests import guests
+    from ez_homelab.verify.portal import Portal
     from ez_homelab.verify.visitors import visitors
 
     if any(service.app == AUTHELIA for server in desired.servers.values() for service in server.services):
-        return guests(host, routes, portal)
-    return visitors(host, routes, minutes)
+        async with dialing as dial, guests(host, routes, Portal(dial, portal)) as made:
+            yield made
+    else:
+        async with visitors(host, routes, minutes) as made:
+            yield made

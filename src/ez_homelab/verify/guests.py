@@ -40,20 +40,16 @@ class _Guest:
 
 
 @asynccontextmanager
-async def guests(host: Host, routes: Iterable[Route], portal: Portal) -> AsyncIterator[Visitors | str]:
-    """The cookies of the proof's people; text that says why where there can be none."""
+async def guests(host: Host, routes: Iterable[Route], portal: Portal) -> AsyncIterator[Visitors]:
+    """The cookies of the proof's people. Raises `AutheliaError` where there can be none, and all have gone then."""
     known = [_guest(groups, factors) for groups, factors in groups_and_factors(routes)]
     cookies: list[str] = []
     try:
-        try:
-            await _come(host, known)
-            # One after the other: the first that is refused is the last that tries, and three would lock the door.
-            for guest in known:
-                cookies.append(await _sign_in(host, portal, guest))  # noqa: PERF401 - those before are signed out
-        except EzError as error:
-            yield str(error)
-        else:
-            yield Visitors(*cookies)
+        await _come(host, known)
+        # One after the other: the first that is refused is the last that tries, and three would lock the door.
+        for guest in known:
+            cookies.append(await _sign_in(host, portal, guest))  # noqa: PERF401 - those before are signed out
+        yield Visitors(*cookies)
     finally:
         await _go(host, portal, known, cookies)
 

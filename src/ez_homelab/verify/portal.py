@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from ez_homelab.verify.dial import Dialer, Reply
 
 
+class SignInRefusedError(AutheliaError):
+    """Authelia itself said no; the same request once more would be refused again, and counted."""
+
+
 @dataclass(frozen=True, slots=True)
 class Portal:
     """The portal at that name; cookies are pairs `name=value`, as a browser would send them."""
@@ -24,12 +28,15 @@ class Portal:
     host: str
 
     async def sign_in(self, user: str, password: Secret) -> str:
-        """The cookie of a new session with one factor. Raises `AutheliaError` where it is refused."""
+        """The cookie of a new session with one factor.
+
+        Raises `SignInRefusedError`, or `AutheliaError` where it is not Authelia that answers.
+        """
         told = {"username": user, "password": password.reveal(), "keepMeLoggedIn": False, "requestMethod": "GET"}
         return _cookie(await self._post("firstfactor", told), "")
 
     async def second_factor(self, cookie: str, code: str) -> str:
-        """The session's cookie once it has two. Raises `AutheliaError` where the code is refused."""
+        """The session's cookie once it has two. Raises as `sign_in`."""
         return _cookie(await self._post("secondfactor/totp", {"token": code}, cookie), cookie)
 
     async def sign_out(self, cookie: str) -> None:
@@ -77,13 +84,14 @@ def _is_ok(text: str) -> bool:
 
 def _refused(path: str, reply: Reply) -> AutheliaError:
     if reply.status == 429:
-        return AutheliaError(
+        return SignInRefusedError(
             "Authelia takes no more of these requests for now",
             evidence=f"/api/{path}: 429",
             cause="too many came from this address within the last minutes",
             fix="wait ten minutes",
         )
-    return AutheliaError(
+    kind = SignInRefusedError if reply.status in (401, 403) else AutheliaError
+    return kind(
         f"Authelia's portal refused /api/{path}",
         evidence=f"{reply.status or 'no answer'}: {reply.text[:200]}",
         cause="it has just been started, or this address failed to sign in three times and waits five minutes",

@@ -22,18 +22,14 @@ MINUTES = 5
 
 
 @asynccontextmanager
-async def visitors(host: Host, routes: Iterable[Route], minutes: int = MINUTES) -> AsyncIterator[Visitors | str]:
-    """The cookies of the proof's people; text that says why where there can be none."""
-    try:
-        made = await asyncio.gather(
-            *(
-                ask_gate(host, "identity", groups=groups, factors=factors, minutes=minutes)
-                for groups, factors in groups_and_factors(routes)
-            )
+async def visitors(host: Host, routes: Iterable[Route], minutes: int = MINUTES) -> AsyncIterator[Visitors]:
+    """The cookies of the proof's people. Raises `GateError` where there can be none."""
+    made = await asyncio.gather(
+        *(
+            ask_gate(host, "identity", groups=groups, factors=factors, minutes=minutes)
+            for groups, factors in groups_and_factors(routes)
         )
-    except EzError as error:
-        yield str(error)
-        return
+    )
     try:
         yield Visitors(*(f"{COOKIE}={one['token']}" for one in made))
     finally:

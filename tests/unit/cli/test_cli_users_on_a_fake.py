@@ -65,7 +65,7 @@ def ez(there: LabOnFakeServer, monkeypatch: pytest.MonkeyPatch) -> Face:
 
     monkeypatch.setattr(Homelab, "verify", verify)
     monkeypatch.setattr("ez_homelab.lab.SETTLE_PAUSES", (0.0,))
-    monkeypatch.setattr("ez_homelab.lab.users.NEWS_PAUSES", (0.0,))
+    monkeypatch.setattr("ez_homelab.lab.gate_users.NEWS_PAUSES", (0.0,))
     monkeypatch.setattr("ez_homelab.lab.Homelab", made)
     monkeypatch.setattr("os.geteuid", lambda: 0)
     there.write("version: 1\ndomain: lab.localhost\nstacks: {wiki: [dokuwiki]}\n")

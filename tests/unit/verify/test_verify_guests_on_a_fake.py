@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,7 @@ from ez_homelab.sso.authelia.people import (
 from ez_homelab.testing.fake_host import FakeHost
 from ez_homelab.testing.make_lab import desired_of, make_lab
 from ez_homelab.tls.authority import create_authority
-from ez_homelab.verify import _visitors
+from ez_homelab.verify import ProofPeople, _coming
 from ez_homelab.verify.dial import Dialer, Reply, dialer
 from ez_homelab.verify.guests import guests
 from ez_homelab.verify.portal import Portal, totp_code
@@ -74,8 +74,8 @@ async def proof(refuses: str = "") -> AsyncIterator[tuple[Visitors | str, Authel
     core = FakeHost("core")
     there = AutheliaInMemory(core, PEOPLE)
     portal = PortalInMemory(there, refuses)
-    async with guests(core, [], Portal(portal, "auth.lab.localhost")) as made:
-        yield made, there, portal
+    async with ProofPeople() as people:
+        yield await people.on("core", guests(core, [], Portal(portal, "auth.lab.localhost"))), there, portal
     assert there.users == PEOPLE
     assert there.totp == set()
 
@@ -93,8 +93,9 @@ async def test_three_come_and_all_of_them_go() -> None:
 @pytest.mark.parametrize(("refuses", "tried"), [("firstfactor", 1), ("secondfactor/totp", 1)])
 async def test_where_one_is_refused_no_other_tries_and_all_go(refuses: str, tried: int) -> None:
     """Three refused sign-ins would make the address wait, and with it the people who use it."""
-    async with proof(refuses) as (made, _, portal):
+    async with proof(refuses) as (made, there, portal):
         assert "refused" in str(made)
+        assert there.users == PEOPLE
     assert portal.asked.count("firstfactor") == tried
 
 
@@ -159,5 +160,6 @@ async def test_the_people_come_from_the_engine_that_the_lab_has(engine: SignOnEn
     lab = make_lab(apps=0)
     desired = desired_of(replace(lab, sign_on=replace(lab.sign_on, engine=engine)))
     nobody_answers = FakeHost("core")
-    async with _visitors(desired, nobody_answers, [], Portal(Dialer, "auth.lab.localhost")) as made:
-        assert says in str(made)
+    async with ProofPeople() as people:
+        coming = _coming(desired, nobody_answers, [], nullcontext(Dialer), "auth.lab.localhost")
+        assert says in str(await people.on("core", coming))

@@ -14,7 +14,7 @@ from ez_homelab.render.desired import PublishedPort
 from ez_homelab.testing.fake_host import FakeHost
 from ez_homelab.testing.make_lab import NOW, desired_of, make_lab, observed_as
 from ez_homelab.tls.certificate import DamagedCertificate
-from ez_homelab.verify import Proof, verify_lab
+from ez_homelab.verify import Proof, ProofPeople, verify_lab
 from ez_homelab.verify.proof import failed, passed
 from ez_homelab.verify.server import (
     ASK_ROUTERS,
@@ -170,15 +170,15 @@ def test_no_certificate_that_could_be_good(served: DamagedCertificate | None, ev
 
 
 async def test_a_server_that_could_not_be_looked_at_is_a_failure_of_its_own() -> None:
-    proof = await verify_lab(
-        DESIRED, {"core": "127.0.0.1"}, {"core": FakeHost()}, {"core": Unknown("core", "off", NOW)}
-    )
+    unknown = Unknown("core", "off", NOW)
+    proof = await verify_lab(DESIRED, {"core": "127.0.0.1"}, {"core": FakeHost()}, {"core": unknown}, ProofPeople())
     assert [(check.subject, check.state, check.evidence) for check in proof.checks] == [("core", "failed", "off")]
     assert not proof.holds
 
 
 async def test_before_the_first_apply_the_proof_says_what_to_run() -> None:
-    proof = await verify_lab(DESIRED, {"core": "127.0.0.1"}, {"core": FakeHost("core")}, {"core": FOUND})
+    host = FakeHost("core")
+    proof = await verify_lab(DESIRED, {"core": "127.0.0.1"}, {"core": host}, {"core": FOUND}, ProofPeople())
     assert "run `ez-homelab apply`" in proof.failures[0].evidence
 
 

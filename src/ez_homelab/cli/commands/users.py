@@ -11,14 +11,14 @@ from ez_homelab.cli.commands import users_edit
 from ez_homelab.cli.commands.users_edit import user_argument
 from ez_homelab.cli.complete import complete_user
 from ez_homelab.cli.face import json_option, lab_option, open_lab, print_json, require_yes, run, told, yes_option
+from ez_homelab.gate_admin import INVITE_HOURS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from ez_homelab.lab.accounts import Link, UserRow, Way
-
-INVITE_HOURS = 72
+    from ez_homelab.lab.users import LabUsers
 
 
 @click.group("users")
@@ -140,11 +140,9 @@ def users_passwd_command(user: str, lab_folder: Path | None, as_json: bool, from
 @told
 def users_reset_second_factor_command(user: str, lab_folder: Path | None, as_json: bool, yes: bool) -> None:
     """Take a person's second factors away: one-time codes, passkeys, recovery codes. They set up new ones."""
-    require_yes(yes=yes, as_json=as_json)
-    lab = open_lab(lab_folder)
-    lab.users.person(user)
-    if _agreed(f"Take every second factor of {user} away?", yes=yes):
-        run(lab.users.reset_second_factor(user))
+    users = _agreed(lab_folder, user, f"Take every second factor of {user} away?", as_json=as_json, yes=yes)
+    if users:
+        run(users.reset_second_factor(user))
         _tell(user, f"{user} has no second factor any more.", as_json=as_json)
 
 
@@ -156,11 +154,9 @@ def users_reset_second_factor_command(user: str, lab_folder: Path | None, as_jso
 @told
 def users_sign_out_command(user: str, lab_folder: Path | None, as_json: bool, yes: bool) -> None:
     """End every session of a person. Authelia cannot."""
-    require_yes(yes=yes, as_json=as_json)
-    lab = open_lab(lab_folder)
-    lab.users.person(user)
-    if _agreed(f"End every session of {user}?", yes=yes):
-        run(lab.users.sign_out(user))
+    users = _agreed(lab_folder, user, f"End every session of {user}?", as_json=as_json, yes=yes)
+    if users:
+        run(users.sign_out(user))
         _tell(user, f"{user} is signed out everywhere.", as_json=as_json)
 
 
@@ -234,13 +230,17 @@ def _reveal(text: str) -> None:
     click.echo(text, file=original_stdout())
 
 
-def _agreed(question: str, *, yes: bool) -> bool:
+def _agreed(lab_folder: Path | None, user: str, question: str, *, as_json: bool, yes: bool) -> LabUsers | None:
+    """The people of the lab, the user among them; None where something of theirs is not to be taken away after all."""
     from ez_homelab.cli.terminal import confirm
 
+    require_yes(yes=yes, as_json=as_json)
+    users = open_lab(lab_folder).users
+    users.person(user)
     if confirm(question, yes=yes):
-        return True
+        return users
     click.echo("Nothing was changed.", err=True)
-    return False
+    return None
 
 
 def _tell(user: str, sentence: str, *, as_json: bool) -> None:

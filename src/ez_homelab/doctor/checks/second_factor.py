@@ -4,61 +4,89 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
+from ez_homelab.authelia_people import ASK_PEOPLE, told_people
+from ez_homelab.authelia_storage import ASK_PASSKEYS, ASK_TOTP_USERS, told_passkeys, told_totp_users
 from ez_homelab.doctor.checks.sign_on import is_not_there
 from ez_homelab.doctor.finding import CouldNotLook, Finding, Subject
+from ez_homelab.errors import EzError
 from ez_homelab.gate_admin import ASK_GATE
 from ez_homelab.prerequisites.survey import looking
+from ez_homelab.sso.authelia.people import with_password
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from ez_homelab.hosts.protocol import Command, Completed
 
 
+_UNTIL_THERE_IS_ONE = {
+    "builtin": "until there is a second factor, admin tools answer in the home network alone",
+    "authelia": "until there is a second factor, admin tools stay closed",
+}
+
+
 class SecondFactor:
-    """What the gate knows of the admins. Authelia tells nobody, so there it is not asked."""
+    """What the engine of sign-on knows of the admins."""
 
     name = "second-factor"
     about = "whether admins have a second factor"
 
     def probes(self, subject: Subject) -> Mapping[str, Command]:
-        """The gate's own list, by the way that is root's on core alone."""
-        if subject.engine != "builtin" or not subject.admins:
+        """The engine's own lists, by the way that is root's on core alone."""
+        if not subject.admins:
             return {}
-        return {"state": replace(looking(*ASK_GATE), stdin=b'{"do": "state"}\n')}
+        if subject.engine == "builtin":
+            return {"state": replace(looking(*ASK_GATE), stdin=b'{"do": "state"}\n')}
+        asked = {"people": ASK_PEOPLE, "codes": ASK_TOTP_USERS, "passkeys": ASK_PASSKEYS}
+        return {name: looking(*command) for name, command in asked.items()}
 
     def findings(self, subject: Subject, answers: Mapping[str, Completed]) -> tuple[Finding, ...]:
         """`no-admin`, `no-admin-password`, `admin-without-second-factor`."""
         if not subject.admins:
             return (_no_admin(),)
-        if "state" not in answers or _is_told_elsewhere(answers["state"]):
+        if any(is_not_there(answer) for answer in answers.values()):
             return ()
-        known = _known(answers["state"])
-        with_password = [user for user in subject.admins if known.get(user, {}).get("password")]
-        if not with_password:
+        known = _of_gate(answers["state"]) if subject.engine == "builtin" else _of_authelia(answers)
+        if known is None:
+            return ()
+        may_sign_in = [user for user in subject.admins if user in known.with_password]
+        if not may_sign_in:
             return (_no_password(subject),)
-        return tuple(_one_factor(user) for user in _without_second(with_password, known))
+        return tuple(_one_factor(subject, user) for user in may_sign_in if user not in known.with_second_factor)
 
 
-def _is_told_elsewhere(answer: Completed) -> bool:
-    """Whether there is no running gate, which is another check's to tell."""
-    return is_not_there(answer) or "is not running" in answer.stderr
+class _Known(NamedTuple):
+    """User names of people who can sign in, and of those who have to show more than a password."""
+
+    with_password: frozenset[str]
+    with_second_factor: frozenset[str]
 
 
-def _known(answer: Completed) -> dict[str, dict[str, Any]]:
+def _of_gate(answer: Completed) -> _Known | None:
+    """None where it does not run, which is another check's to tell."""
+    if "is not running" in answer.stderr:
+        return None
     try:
         told = json.loads(answer.stdout)
         if "error" in told:
             raise CouldNotLook(str(told["error"]), fix=str(told.get("fix", "")))
-        return dict(told["users"])
-    except (ValueError, KeyError, TypeError):
+        users = dict(told["users"]).items()
+        return _Known(
+            frozenset(user for user, state in users if state.get("password")),
+            frozenset(user for user, state in users if state.get("totp") or state.get("passkeys")),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise CouldNotLook(answer.last_line) from None
 
 
-def _without_second(users: list[str], known: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    return (user for user in users if not known[user].get("totp") and not known[user].get("passkeys"))
+def _of_authelia(answers: Mapping[str, Completed]) -> _Known:
+    try:
+        codes, keys = told_totp_users(answers["codes"]), told_passkeys(answers["passkeys"])
+        return _Known(with_password(told_people(answers["people"])), codes | keys.keys())
+    except EzError as error:
+        raise CouldNotLook(error.evidence or error.what, fix=error.fix) from None
 
 
 def _no_admin() -> Finding:
@@ -83,12 +111,12 @@ def _no_password(subject: Subject) -> Finding:
     )
 
 
-def _one_factor(user: str) -> Finding:
+def _one_factor(subject: Subject, user: str) -> Finding:
     return Finding(
         "admin-without-second-factor",
         "warning",
         f"the admin {user} signs in with a password alone",
         evidence=f"{user}: no one-time codes and no passkey",
-        cause="until there is a second factor, admin tools answer in the home network alone",
+        cause=_UNTIL_THERE_IS_ONE[subject.engine],
         fix=f"sign in as {user} and set one up: the portal asks for it when an admin tool is opened",
     )

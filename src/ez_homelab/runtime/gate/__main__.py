@@ -17,8 +17,9 @@ from .accounts import Accounts
 from .admin import Administration, listen
 from .authorize import Authorizer
 from .options import Options
+from .policy import SettingsError
 from .portal.app import SERVER_LIMITS, make_portal
-from .settings import Settings, SettingsError
+from .settings import Settings
 from .store import StoreError
 from .wire import Wire
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from .guarded import Guarded
 from .links import LONGEST as LONGEST_LINK
-from .settings import PROOF_PREFIX, Person
+from .policy import PROOF_PREFIX, Person
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

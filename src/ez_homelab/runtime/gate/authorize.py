@@ -13,7 +13,8 @@ from .wire import Request, response
 if TYPE_CHECKING:
     from .accounts import Accounts
     from .decide import Decision
-    from .settings import Person, Settings
+    from .policy import Person
+    from .settings import Settings
 
 log = logging.getLogger("gate.authorize")
 

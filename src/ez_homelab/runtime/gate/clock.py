@@ -8,6 +8,9 @@ from datetime import UTC, datetime
 Clock = Callable[[], float]
 """Returns seconds since 1970."""
 
+CLOCK_STEP = 60
+"""Seconds that the clock may go back without any notice being taken."""
+
 
 def as_text(moment: float) -> str:
     """A moment as people and programs read it: ISO 8601, UTC, whole seconds."""

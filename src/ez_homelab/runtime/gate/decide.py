@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote_plus
 
-from .settings import HOST_NAME, is_canonical
+from .policy import HOST_NAME, is_canonical
 
 if TYPE_CHECKING:
     from .kinds import Session
-    from .settings import Person, Policy, RoutePolicy
+    from .policy import Person, Policy, RoutePolicy
 
 SECURE = ("https", "wss")
 PORT = re.compile(r":[0-9]{1,5}")

@@ -11,8 +11,8 @@ from .identities import Identities
 from .kinds import Refused, Session
 from .links import Links
 from .passwords import Passwords, weakness
+from .policy import PROOF_PREFIX, Person
 from .sessions import Sessions
-from .settings import PROOF_PREFIX, Person
 from .throttle import Throttle
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
-from .settings import PROOF_PREFIX, Person
+from .policy import PROOF_PREFIX, Person
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .clock import CLOCK_STEP
 from .kinds import LinkInfo, Purpose, Refused
 from .tokens import new_token, token_hash
 
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 
 LONGEST = 60 * 24 * 30
 """Minutes."""
-CLOCK_STEP = 60
 
 
 class Links:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .settings import SettingsError
+from .policy import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,8 +6,9 @@ import secrets
 from dataclasses import astuple, fields, replace
 from typing import TYPE_CHECKING
 
+from .clock import CLOCK_STEP
 from .kinds import Refused, Session
-from .settings import PROOF_PREFIX
+from .policy import PROOF_PREFIX
 from .tokens import new_token, token_hash
 
 if TYPE_CHECKING:
@@ -21,9 +22,8 @@ AT_MOST = 500
 """Sessions of one person; beyond that the one that was idle longest ends."""
 FRESH = 600
 """Seconds for which a password that was given counts for changing second factors."""
-CLOCK_STEP = 60
-"""Seconds that the clock may go back without any notice being taken."""
 LONGEST_AGENT = 300
+"""Of a browser's name for itself, which is shown to the session's owner; browsers' own are shorter."""
 
 COLUMNS = ", ".join(field.name for field in fields(Session))
 MARKS = ", ".join("?" for _ in fields(Session))

@@ -12,7 +12,7 @@ from gate_world import HOME, POLICY
 
 from ez_homelab.runtime.gate.decide import Asked, Who, decide, plain_host, wants_page
 from ez_homelab.runtime.gate.kinds import Session
-from ez_homelab.runtime.gate.settings import Person, read_policy
+from ez_homelab.runtime.gate.policy import Person, read_policy
 
 CASES = yaml.safe_load(Path(__file__).with_name("decision_cases.yaml").read_text("utf-8"))
 LAB = read_policy(json.dumps({**POLICY, "routes": CASES["routes"]}))

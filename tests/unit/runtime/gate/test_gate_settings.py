@@ -13,7 +13,8 @@ import yaml
 from gate_world import HOME, PEOPLE, POLICY, Gate, write_whole
 
 from ez_homelab.runtime.gate.options import Options
-from ez_homelab.runtime.gate.settings import Settings, SettingsError, read_people, read_policy
+from ez_homelab.runtime.gate.policy import SettingsError, read_people, read_policy
+from ez_homelab.runtime.gate.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

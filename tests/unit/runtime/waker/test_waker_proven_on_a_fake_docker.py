@@ -35,14 +35,15 @@ from ez_homelab.testing.make_lab import desired_of, observed_as
 from ez_homelab.tls.authority import create_authority
 from ez_homelab.tls.certificate import CertificateSpec, issue, wanted_names
 from ez_homelab.tls.served import served_file
-from ez_homelab.verify import Waking, verify_lab
+from ez_homelab.verify import ProofPeople, Waking, verify_lab
 from ez_homelab.verify.dial import dialer
 from ez_homelab.verify.server import ASK_ROUTERS, ASK_TCP_ROUTERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from ez_homelab.hosts import Command
+    from ez_homelab.observe import ObservedServer
     from ez_homelab.verify import Proof
 
 DOMAIN = "lab.localhost"
@@ -185,11 +186,16 @@ def ports(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ez_homelab.verify.dial.dialer", at)
 
 
+async def looked(server: Server, seen: Mapping[str, ObservedServer], waking: Waking) -> Proof:
+    async with ProofPeople() as people:
+        return await verify_lab(DESIRED, {"core": "127.0.0.1"}, {"core": server.host()}, seen, people, waking)
+
+
 def prove(server: Server, waking: Waking) -> Proof:
     containers = {name: {"state": "exited"} for group in DESIRED.servers["core"].wake_groups
                   for name in group.containers}  # fmt: skip
     seen = observed_as(DESIRED, containers=containers)
-    proof = asyncio.run(verify_lab(DESIRED, {"core": "127.0.0.1"}, {"core": server.host()}, seen, waking))
+    proof = asyncio.run(looked(server, seen, waking))
     return proof.about({route.name for route in DESIRED.routes})
 
 
@@ -257,7 +263,6 @@ def test_an_app_that_does_not_start_says_why(server: Server) -> None:
 
 
 def test_traefik_has_the_routers_that_the_proof_expects(server: Server) -> None:
-    host = server.host()
-    proof = asyncio.run(verify_lab(DESIRED, {"core": "127.0.0.1"}, {"core": host}, observed_as(DESIRED), Waking()))
+    proof = asyncio.run(looked(server, observed_as(DESIRED), Waking()))
     (row,) = (row for row in proof.of("lab") if row.claim == "no unknown router")
     assert (row.state, row.evidence) == ("passed", "9 routers, all declared")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from ..accounts import Refused
+from ..passkeys import LONGEST_NAME
 from . import passkeys
 from .onward import outcome_at
 from .redirects import may_follow
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 
     from ..accounts import Passkey
     from .visit import Visit
-
-LONGEST_NAME = 60
 
 
 async def options_to_add(visit: Visit) -> web.Response:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ..accounts import Passkey
-    from ..settings import Person
+    from ..policy import Person
 
 GOOD_FOR = 300
 """Seconds that a challenge can be answered."""

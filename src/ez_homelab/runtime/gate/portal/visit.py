@@ -17,12 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ..accounts import Accounts, Session
-    from ..settings import Person, Policy, Settings
+    from ..policy import Person, Policy
+    from ..settings import Settings
     from .pages import Pages
     from .passkeys import Ceremonies
     from .refusals import Answer
-
-# A name is kept with the session and shown to its owner; browsers' own are below 300 characters.
 
 
 @dataclass(frozen=True)

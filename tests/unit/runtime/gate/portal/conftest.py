@@ -11,8 +11,9 @@ from portal_world import PASSWORD, PEOPLE, POLICY, Browser, Clock, World
 
 from ez_homelab.runtime.gate.accounts import Accounts
 from ez_homelab.runtime.gate.passwords import Effort
+from ez_homelab.runtime.gate.policy import read_people, read_policy
 from ez_homelab.runtime.gate.portal.app import make_portal
-from ez_homelab.runtime.gate.settings import Settings, read_people, read_policy
+from ez_homelab.runtime.gate.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
