@@ -199,6 +199,7 @@ def test_nothing_falls_asleep_under_load(world: World) -> None:
 
 
 def test_a_killed_waker_finds_out_how_things_are(world: World) -> None:
+    assert world.ask("plain")[0] == 200
     assert world.ask("killed")[0] == 200
     world.until_app("killed", leads_to="app")
     world.restart()
