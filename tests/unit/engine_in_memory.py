@@ -58,7 +58,8 @@ class EngineInMemory(FakeHost):
         self._count = 0
         self.answer(lambda command: command.argv[0] == "docker", does=self._docker)
         self.answer(lambda command: command.argv[0] == "stat", does=self._stat)
-        self.answer(lambda command: command.argv[0] in ("chown", "rm", "install"), does=self._other)
+        self.answer(lambda command: command.argv[0] in ("chown", "rm", "install", "touch"), does=self._other)
+        self.answer(lambda command: command.argv[0] == "find" and "-delete" in command.argv, does=self._other)
         self.answer(("ip", "-4", "route", "show"), stdout="default via 192.168.1.1 dev eth0\n")
 
     def by_hand(self, name: str, **labels: str) -> None:

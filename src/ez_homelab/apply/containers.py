@@ -41,6 +41,8 @@ async def perform(host: Host, server: DesiredServer, action: Action, say: Callab
     stack, _, name = action.name.partition("/")
     if action.verb == "remove":
         await remove(host, name)
+        if "routes" in action.settings:
+            await _clear_routes(host, action.settings["routes"], action.settings["nudge"])
         return
     service = next(service for service in server.services if service.key == action.name)
     await _make_way(host, action, name)
@@ -79,6 +81,15 @@ async def remove(host: Host, container: str) -> None:
     what = f"cannot remove the container {container}"
     await run_checked(host, Command(("docker", "container", "stop", container), timeout=150), what=what)
     await run_checked(host, Command(("docker", "container", "rm", container)), what=what)
+
+
+async def _clear_routes(host: Host, volume: str, nudge: str) -> None:
+    """Take away the routes that the waker has left, and make Traefik read what is there."""
+    what = "cannot take away the routes of apps that slept"
+    asked = docker.probe("volume", "inspect", "--format", "{{.Mountpoint}}", volume)
+    folder = (await run_checked(host, asked, what=what)).stdout.strip()
+    await run_checked(host, Command(("find", folder, "-name", "app-*.yml", "-delete")), what=what)
+    await run_checked(host, Command(("touch", "--no-create", "--", nudge)), what=what)
 
 
 async def put_back(host: Host, service: DesiredService, say: Callable[[str], None]) -> None:

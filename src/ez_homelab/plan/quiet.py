@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ez_homelab.config.rules import ON_DEMAND_APPS
 from ez_homelab.plan.action import Action
 from ez_homelab.plan.copies import MOVE_SECONDS, STOP_SECONDS
+from ez_homelab.render.core import NUDGE_PATH, ROUTES_VOLUME
 from ez_homelab.render.desired import STACKS_FOLDER
 
 if TYPE_CHECKING:
@@ -34,6 +35,11 @@ TELL_SECONDS = 120.0
 def waker_of(server: DesiredServer) -> DesiredService | None:
     """The service that can hold the apps of this server; None where nothing sleeps, or Sablier wakes it."""
     return next((service for service in server.services if service.name == WAKER and server.wake_groups), None)
+
+
+def left_behind(container: str) -> dict[str, str]:
+    """The settings of the action that removes it: a waker's routes would stand beside those that apps get instead."""
+    return {"routes": ROUTES_VOLUME, "nudge": NUDGE_PATH} if container == WAKER else {}
 
 
 def needed_by(server: DesiredServer, containers: Collection[str]) -> list[DesiredService]:

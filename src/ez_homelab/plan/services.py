@@ -10,6 +10,7 @@ from ez_homelab.images.reference import is_edition, short
 from ez_homelab.observe.states import held, is_asleep
 from ez_homelab.plan.action import Action, Held
 from ez_homelab.plan.copies import image_before, volumes_of_apps, way_back_downtime
+from ez_homelab.plan.quiet import left_behind
 from ez_homelab.render.desired import STACKS_FOLDER
 
 if TYPE_CHECKING:
@@ -70,7 +71,8 @@ class ServicePlanner:
         for container in self._found.containers:
             if container.fingerprint is not None and container.name not in wanted:
                 name = f"{container.project}/{container.name}"
-                yield Action(self._server.name, "service", name, "remove", "no longer in homelab.yaml (its data stays)")
+                cause = "no longer in homelab.yaml (its data stays)"
+                yield Action(self._server.name, "service", name, "remove", cause, settings=left_behind(container.name))
 
     def _need(self, service: DesiredService) -> Need | None:
         container = self._containers.get(service.name)

@@ -45,6 +45,12 @@ WAKER = ON_DEMAND_APPS["builtin"][0]
 ROUTES_FOLDER = "/routes"
 """Where the waker writes the route files that Traefik reads; must be the WAKER_ROUTES of its compose.yaml."""
 
+ROUTES_VOLUME = f"{TRAEFIK}-routes"
+"""The volume that this is, which Traefik sees below its watched folder."""
+
+NUDGE_PATH = f"{STACKS_FOLDER}/{CORE}/config/{TRAEFIK}/dynamic/{NUDGE_FILE}"
+"""The file on the server by whose touch Traefik reads the routes again."""
+
 NUDGE = "/nudge.yml"
 """The one file of Traefik's watched folder that the waker sees, and touches."""
 
@@ -163,7 +169,7 @@ def _waker(instance: Instance, service: str) -> Extras:
     return Extras(
         network_mode=f"service:{TRAEFIK}",
         mounts=(
-            ExtraMount("volume", f"{TRAEFIK}-routes", ROUTES_FOLDER),
+            ExtraMount("volume", ROUTES_VOLUME, ROUTES_FOLDER),
             ExtraMount("bind", f"config/{TRAEFIK}/dynamic/{NUDGE_FILE}", NUDGE),
         ),
         environment={"WAKER_NUDGE": NUDGE},

@@ -328,6 +328,7 @@ async def test_what_sleeps_no_longer_runs_and_is_nobodys_to_stop(there: LabOnFak
     await there.apply()
     assert there.host.containers["dokuwiki"]["State"]["Status"] == "running"
     assert "waker" not in there.host.containers
+    assert any("-name 'app-*.yml' -delete" in order for order in there.host.orders()), "its routes went with it"
 
 
 async def test_what_a_failed_run_held_is_released_when_all_is_taken_back(there: LabOnFakeServer) -> None:
