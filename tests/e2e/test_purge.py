@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from real_lab import DOMAIN, LAB, STATE, listening, wait_for
+from real_lab import CERTIFICATE, DOMAIN, LAB, STATE, listening, wait_for
 
 if TYPE_CHECKING:
     from real_lab import RealLab
@@ -124,6 +124,7 @@ def test_authelia_takes_the_gates_place_and_every_claim_holds(home: RealLab, mir
         home.server.docker(["push", "-q", f"{REGISTRY}/{name}"])
     home.write(f"{FROM_REGISTRY}sign_on: {{engine: authelia}}\n")
     home.ez("up", "--yes")
+    home.server.write(CERTIFICATE, home.ez("trust", "--print").stdout)
     assert {"authelia", "authelia-sessions"} <= home.containers().keys()
     assert "gate" not in home.containers()
     echo = f"https://echo.{DOMAIN}/"
@@ -135,7 +136,9 @@ def test_authelia_takes_the_gates_place_and_every_claim_holds(home: RealLab, mir
     }
     assert home.document("plan")["actions"] == []
     home.server.docker(["restart", "authelia", "authelia-sessions"])
-    wait_for("it is back", lambda: home.status_of(echo, signed_in=False).startswith("302"), seconds=60)
+    # Traefik leads to the portal again when Docker calls it healthy.
+    portal = f"https://auth.{DOMAIN}/api/health"
+    wait_for("it is back", lambda: home.status_of(portal, signed_in=False).startswith("200"), seconds=60)
     assert home.document("verify")["holds"]
     home.write(FROM_REGISTRY)
     home.ez("apply", "--yes")
