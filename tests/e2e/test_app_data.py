@@ -53,10 +53,12 @@ def test_a_page_survives_apply_down_and_up(lab: RealLab) -> None:
     assert "Bins: Tuesday" in lab.curl(PAGE, "--fail").stdout
 
     text = lab.text
-    lab.write(text.replace("    - dokuwiki\n", "    - dokuwiki:\n        environment: {SOME_SETTING: other}\n"))
+    lazy = "        lazy: {mode: stop}\n"
+    lab.write(text.replace(lazy, f"{lazy}        environment: {{SOME_SETTING: other}}\n"))
     assert {key: action["verb"] for key, action in lab.planned().items()} == {
         ("file", "/opt/stacks/wiki/compose.yaml"): "replace",
         ("service", "wiki/dokuwiki"): "recreate",
+        ("on-demand", "dokuwiki"): "release",
     }
     container = lab.containers()["dokuwiki"]
     lab.ez("apply", "--yes")
@@ -77,5 +79,5 @@ def test_a_page_survives_apply_down_and_up(lab: RealLab) -> None:
 
     lab.server.run([f"{CHECKOUT}/ez-homelab.sh", "up", "--yes", "--lab", LAB])
     assert stored(lab) == TEXT
-    assert {app["state"] for app in lab.document("status")["apps"]} == {"running"}
+    assert {app["state"] for app in lab.document("status")["apps"]} <= {"running", "asleep"}
     assert lab.volumes() == before[2]

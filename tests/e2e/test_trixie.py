@@ -32,7 +32,7 @@ def test_up_from_nothing_on_debian_13_with_ez_test_trixie(trixie: RealLab) -> No
     assert int(engine.partition(".")[0]) >= 26
     assert listening(trixie.server) - trixie.listened_before == {"127.0.0.1:80", "127.0.0.1:443", "127.0.0.1:20444"}
     assert trixie.document("verify")["holds"]
-    assert {app["state"] for app in trixie.document("status")["apps"]} == {"running"}
+    assert {app["state"] for app in trixie.document("status")["apps"]} <= {"running", "asleep"}
     for name in ("dokuwiki", "prometheus", "glances"):
         trixie.curl(f"https://{name}.{DOMAIN}/", "--fail", "-L")
     print(f"up from nothing on Debian 13: {trixie.seconds:.0f} s")  # noqa: T201 - a figure for the log, with pytest -rP
