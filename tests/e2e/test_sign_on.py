@@ -170,8 +170,7 @@ def test_sessions_survive_a_new_gate(echo: RealLab) -> None:
 
 
 def test_a_lan_app_says_no_to_the_outside_and_yes_at_home(lab: RealLab, echo: RealLab) -> None:
-    lab.write(lab.text + "sign_on:\n  engine: builtin\n  lan: [203.0.113.0/24]\n" if "sign_on:" not in lab.text else
-              lab.text.replace("engine: builtin", "engine: builtin\n  lan: [203.0.113.0/24]"))  # fmt: skip
+    lab.write(re.sub(r"^sign_on:$", "sign_on:\n  lan: [203.0.113.0/24]", lab.text, flags=re.MULTILINE))
     lab.write(re.sub(r"- echo\b", "- echo: {access: lan}", lab.text))
     before = lab.containers()
     lab.ez("apply", "--yes")

@@ -215,6 +215,15 @@ async def test_one_that_runs_is_as_docker_says(applied: LabOnFakeServer, waker: 
     assert (wiki.state, wiki.evidence) == ("running", "healthy")
 
 
+async def test_one_that_the_waker_has_found_ready_runs_before_docker_has_looked(
+    applied: LabOnFakeServer, waker: Waker
+) -> None:
+    applied.host.containers["wiki"]["State"] |= {"Status": "running", "Health": {"Status": "starting"}}
+    waker.groups["wiki"] |= {"state": "awake"}
+    wiki = await status_of(applied, "wiki")
+    assert (wiki.state, wiki.evidence) == ("running", "it was woken and answers")
+
+
 async def test_a_waker_that_does_not_answer_is_evidence_and_no_failure(
     applied: LabOnFakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

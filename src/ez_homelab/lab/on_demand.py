@@ -103,6 +103,9 @@ def _with_group(app: AppStatus, group: Told) -> AppStatus:
         return replace(app, state="failed", evidence=f"does not start: {group['reason']}")
     if app.state == "asleep" and group["state"] == "waking":
         return replace(app, state="starting", evidence="it is being woken")
+    if app.state == "starting" and group["state"] == "awake":
+        # Docker looks for the first time when an interval has passed; the waker has asked the app itself.
+        return replace(app, state="running", evidence="it was woken and answers")
     more = [*(["it is being changed"] if group["state"] == "held" else []), *([known.trouble] if known.trouble else [])]
     return replace(app, evidence="; ".join([app.evidence, *more]))
 
