@@ -209,22 +209,22 @@ class Homelab(WrittenLab):
             self.desired, addresses, self.hosts, await self.observe(), people, waking or LEFT_ASLEEP
         )
 
-    async def verify_applied(self, plan: Plan | None = None) -> Proof:
-        """The proof right after an apply: of the routes that the plan touched, or without a plan of everything.
+    async def verify_applied(self, plan: Plan, *, whole: bool = False) -> Proof:
+        """The proof right after an apply: of the routes that the plan touched, or with `whole` of everything.
 
         Traefik takes a moment to see a container that has just become healthy, so a failure is looked at again for a
         few seconds before it counts. Apps that the plan touched are woken for it and put to sleep again.
         """
         from ez_homelab.verify import ProofPeople, Waking
 
-        touched = {action.name for action in plan.actions if action.kind == "service"} if plan else None
+        touched = {action.name for action in plan.actions if action.kind == "service"}
         apps = {service.app for server in self.desired.servers.values() for service in server.services
-                if touched is None or service.key in touched}  # fmt: skip
-        waking = Waking(apps if plan else ())
+                if service.key in touched}  # fmt: skip
+        waking = Waking(apps)
         async with ProofPeople() as people:
             for pause in SETTLE_PAUSES:
                 proof = await self.verify(waking, people)
-                proof = proof if plan is None else proof.about(apps)
+                proof = proof if whole else proof.about(apps)
                 if not proof.failures:
                     break
                 await asyncio.sleep(pause)

@@ -92,7 +92,7 @@ async def test_the_gates_people_are_made_once_for_all_looks(
 ) -> None:
     there.write(NO_APPS)
     await there.apply()
-    await there.lab.verify_applied()
+    await there.lab.verify_applied(await there.lab.plan(), whole=True)
     assert door.looks == LOOKS
     assert gate == ["identity"] * 3 + ["forget"] * 3
 
@@ -102,7 +102,7 @@ async def test_whoever_breaks_off_leaves_nobody(there: LabOnFakeServer, door: Do
     await there.apply()
     door.last_look = 1
     with pytest.raises(OutOfOrderError):
-        await there.lab.verify_applied()
+        await there.lab.verify_applied(await there.lab.plan(), whole=True)
     assert gate == ["identity"] * 3 + ["forget"] * 3
 
 
@@ -121,7 +121,7 @@ async def test_authelias_people_sign_in_once_for_all_looks(case: str, there: Lab
     people = merge_users(None, there.lab.people, {})
     authelia = AutheliaInMemory(there.host, people)
     await there.apply()
-    await there.lab.verify_applied()
+    await there.lab.verify_applied(await there.lab.plan(), whole=True)
     assert door.looks == LOOKS
     assert door.asked.count("firstfactor") == sign_ins
     assert guests_of(authelia.users) == frozenset()

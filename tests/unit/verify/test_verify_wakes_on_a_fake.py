@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from ez_homelab.cli.app import cli
 from ez_homelab.lab import Homelab
+from ez_homelab.plan import Plan
 from ez_homelab.render.desired import WakeGroup
 from ez_homelab.verify import Proof, Waking
 from ez_homelab.verify.proof import failed, passed
@@ -67,8 +68,8 @@ async def test_after_an_apply_what_it_touched_is_woken_and_what_held_is_remember
     assert asked[0] is asked[1]
 
 
-async def test_without_a_plan_nothing_is_woken(there: LabOnFakeServer, asked: list[Waking]) -> None:
-    await there.lab.verify_applied()
+async def test_what_no_apply_touched_is_not_woken(there: LabOnFakeServer, asked: list[Waking]) -> None:
+    await there.lab.verify_applied(Plan(()), whole=True)
     assert [woken(waking) for waking in asked] == [[], []]
 
 

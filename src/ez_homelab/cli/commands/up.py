@@ -64,13 +64,14 @@ async def _up(lab: Homelab, domain: str, images: ImageSource | None, admin: str 
         users.write()
         lab = lab.with_users(users.after)
     async with lab.changing(unasked=yes) as held:
-        if await plan_and_apply(held, yes=yes) is None:
-            return None
+        plan = await plan_and_apply(held, yes=yes)
+    if plan is None:
+        return None
     if any(app.state == "starting" for app in await lab.status()):
         with lab.progress.step("wait for what is starting"):
             await lab.settle()
     with lab.progress.step("prove every address"):
-        proof = await lab.verify_applied()
+        proof = await lab.verify_applied(plan, whole=True)
     await _show_result(lab, proof)
     await _show_first_link(lab)
     return proof
