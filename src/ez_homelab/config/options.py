@@ -310,8 +310,8 @@ LAZY = Group(
         Option(
             "group",
             _NAME,
-            "What it sleeps and wakes with: apps that name the same group. The longest `idle` and `timeout` of the "
-            "group and the hours of all of it hold for each.",
+            "What it sleeps and wakes with: apps that name the same group. The longest `idle` of the group and the "
+            "hours of all of it hold for each. They start one after the other, so their `timeout`s are added up.",
             example="office",
             otherwise="the app's own, which is mostly the app alone",
         ),

@@ -61,12 +61,15 @@ def _group(instance: Instance) -> str:
 
 
 def _lazy(members: Sequence[Instance]) -> Lazy:
-    """What holds for all of a group: the longest times, all hours, and what one of them says of programs."""
+    """What holds for all of a group: the longest idle time, all hours, and what one of them says of programs.
+
+    One app starts after the other, so the group has the time of each.
+    """
     pairs = [(member.settings.lazy, member.app.manifest.lazy) for member in members]
     return Lazy(
         group=_group(members[0]),
         idle=max(_seconds(said.idle, usual.idle_after) for said, usual in pairs),
-        timeout=max(_seconds(said.timeout, usual.ready_timeout) for said, usual in pairs),
+        timeout=sum(_seconds(said.timeout, usual.ready_timeout) for said, usual in pairs),
         awake=tuple(dict.fromkeys(hours for said, _ in pairs for hours in said.awake or ())),
         clients=_clients(members),
     )

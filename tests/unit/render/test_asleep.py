@@ -143,7 +143,7 @@ def test_an_app_sleeps_where_its_catalog_folder_says_so_unless_the_lab_says_no(f
     assert not folder.desired(awake("sample", mode="off")).servers["core"].wake_groups
 
 
-def test_a_group_has_the_longest_times_all_hours_and_what_one_says_of_programs(folder: Folder) -> None:
+def test_a_group_has_the_longest_idle_time_the_time_of_each_start_and_all_hours(folder: Folder) -> None:
     folder.app("sample", more="lazy: {suitable: true, idle_after: 10m, ready_timeout: 30s}")
     apps = (
         asleep("one", "sample", group="all", idle="1h", awake=("Mon 08:00-09:00", "Tue 08:00-09:00")),
@@ -154,7 +154,7 @@ def test_a_group_has_the_longest_times_all_hours_and_what_one_says_of_programs(f
     lazy = {route.name: route.lazy for route in folder.desired(*apps).routes}
     assert lazy["one"] is not None
     assert lazy["one"] == lazy["two"] == lazy["three"] != lazy["alone"]
-    assert (lazy["one"].idle, lazy["one"].timeout, lazy["one"].clients) == (3600, 120, "503")
+    assert (lazy["one"].idle, lazy["one"].timeout, lazy["one"].clients) == (3600, 30 + 120 + 30, "503")
     assert lazy["one"].awake == ("Mon 08:00-09:00", "Tue 08:00-09:00", "Wed 08:00-09:00")
 
 
