@@ -27,6 +27,7 @@ stacks:
     apps:
       wiki: {app: dokuwiki, lazy: stop}
       glances: {lazy: {mode: stop, group: looking}}
+      calendar: {app: radicale, lazy: {mode: stop, group: looking}}
       prometheus: {}
       notes: {app: dokuwiki}
 """
@@ -84,6 +85,12 @@ async def test_several_are_woken_together_and_each_group_once(applied: LabOnFake
     assert sorted(waker.told) == ["wake looking", "wake wiki"]
 
 
+async def test_a_group_is_named_by_its_own_name_too(applied: LabOnFakeServer, waker: Waker) -> None:
+    moved = await applied.lab.wake(["calendar", "looking"])
+    assert [(one.app, one.group) for one in moved] == [("calendar", "looking"), ("glances", "looking")]
+    assert waker.told == ["wake looking"]
+
+
 async def test_one_is_put_to_sleep(applied: LabOnFakeServer, waker: Waker) -> None:
     (moved,) = await applied.lab.sleep(["glances"])
     assert (moved.state, waker.told) == ("asleep", ["sleep looking"])
@@ -126,6 +133,15 @@ async def test_one_that_does_not_start_is_told_with_its_last_words(applied: LabO
     assert (error.what, error.fix) == ("wiki has not started: wiki ended with exit status 1", "ez-homelab logs wiki")
     assert error.evidence == "wiki: wiki says something"
     assert sorted(waker.told) == ["wake looking", "wake wiki"]
+
+
+async def test_the_logs_of_each_app_of_a_group_that_does_not_start_are_named(
+    applied: LabOnFakeServer, waker: Waker
+) -> None:
+    waker.says["wake", "looking"] = {"error": "looking has not started: it ended", "kind": "failed", "fix": "logs"}
+    with pytest.raises(WakerError) as raised:
+        await applied.lab.wake(["looking"])
+    assert raised.value.fix == "ez-homelab logs glances, ez-homelab logs calendar"
 
 
 async def test_every_one_that_fails_is_told(applied: LabOnFakeServer, waker: Waker) -> None:
@@ -188,7 +204,7 @@ async def test_what_sleeps_is_told_with_what_the_waker_knows_of_it(applied: LabO
     assert (await status_of(applied, "prometheus")).on_demand is None
     statuses = await applied.lab.status()
     reserved = {service.app: service.reserved_memory for service in applied.lab.desired.servers["core"].services}
-    assert memory_saved(statuses) == reserved["wiki"] + reserved["glances"] > 0
+    assert memory_saved(statuses) == sum(reserved[name] for name in ("wiki", "glances", "calendar")) > 0
 
 
 @pytest.mark.parametrize(

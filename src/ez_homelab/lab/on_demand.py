@@ -111,12 +111,12 @@ def _with_group(app: AppStatus, group: Told) -> AppStatus:
 
 
 async def move(lab: Homelab, verb: Verb, names: Iterable[str]) -> tuple[Moved, ...]:
-    """Wake these apps or put them to sleep, all at the same time, each with its group.
+    """Wake these apps or put them to sleep, all at the same time, each with its group, whose name does as well.
 
-    Raises `UsageError` before anything is done for a name that is no app which sleeps; afterwards the error of the one
+    Raises `UsageError` before anything is done for a name that is nothing which sleeps; afterwards the error of the one
     that has not done so, or `OnDemandError` where there are several.
     """
-    places = {name: _place(lab, name) for name in dict.fromkeys(names)}
+    places = {app: place for name in dict.fromkeys(names) for app, place in _places(lab, name).items()}
     groups = {(server.name, group.name): (server, group) for server, group in places.values()}
     ended = await asyncio.gather(*(_move(lab, verb, *place) for place in groups.values()))
     errors = [one for one in ended if isinstance(one, EzError)]
@@ -130,18 +130,24 @@ async def move(lab: Homelab, verb: Verb, names: Iterable[str]) -> tuple[Moved, .
     )
 
 
-def _place(lab: Homelab, name: str) -> tuple[DesiredServer, WakeGroup]:
-    for server in lab.desired.servers.values():
-        for group in server.wake_groups:
-            if name in group.apps:
-                return server, group
+def _places(lab: Homelab, name: str) -> dict[str, tuple[DesiredServer, WakeGroup]]:
+    """The app of that name, or else all apps of what sleeps by that name, with where each sleeps."""
+    groups = [(server, group) for server in lab.desired.servers.values() for group in server.wake_groups]
+    if own := [place for place in groups if name in place[1].apps]:
+        return {name: own[0]}
+    if named := [place for place in groups if name == place[1].name]:
+        return {app: place for place in named for app in place[1].apps}
+    raise _never_sleeps(lab, name)
+
+
+def _never_sleeps(lab: Homelab, name: str) -> UsageError:
     app = next((instance.app for instance in lab.lab.instances if instance.name == name), None)
     if app is None:
-        raise UsageError(f"there is no app called {name} in the lab", fix=lab.did_you_mean(name))
+        return UsageError(f"there is no app called {name} in the lab", fix=lab.did_you_mean(name))
     manifest = lab.catalog.app(app).manifest
     if manifest.lazy.suitable is False:
-        raise UsageError(f"{name} never sleeps", cause=manifest.lazy.reason or "its folder in the catalog says so")
-    raise UsageError(
+        return UsageError(f"{name} never sleeps", cause=manifest.lazy.reason or "its folder in the catalog says so")
+    return UsageError(
         f"{name} never sleeps",
         cause="homelab.yaml does not let it",
         fix=f"say `lazy: stop` for {name} in homelab.yaml, then: ez-homelab apply",
@@ -178,7 +184,8 @@ async def _order(host: Host, verb: Verb, group: WakeGroup) -> None:
             raise
         # The waker says what ended; why it did stands in its own log.
         said = await _last_words(host, group)
-        raise WakerError(error.what, evidence=said, cause="its log says why" if said else "", fix=error.fix) from None
+        logs = ", ".join(f"ez-homelab logs {app}" for app in group.apps)
+        raise WakerError(error.what, evidence=said, cause="its log says why" if said else "", fix=logs) from None
 
 
 async def _last_words(host: Host, group: WakeGroup) -> str:

@@ -26,7 +26,7 @@ apps_argument = click.argument("apps", nargs=-1, required=True, metavar="APP..."
 @json_option
 @told
 def wake_command(apps: tuple[str, ...], lab_folder: Path | None, as_json: bool) -> None:
-    """Wake apps that sleep, and wait until they answer. What an app sleeps with wakes too."""
+    """Wake apps that sleep, and wait until they answer. What an app sleeps with wakes too; its `lazy.group` does as a name."""
     lab = open_lab(lab_folder, progress=not as_json)
     _show(lab, run(lab.wake(apps)), as_json=as_json)
 
@@ -37,7 +37,10 @@ def wake_command(apps: tuple[str, ...], lab_folder: Path | None, as_json: bool) 
 @json_option
 @told
 def sleep_command(apps: tuple[str, ...], lab_folder: Path | None, as_json: bool) -> None:
-    """Put apps to sleep now. One that somebody uses stays awake, and so does one in the hours that are set for it."""
+    """Put apps to sleep now. One that somebody uses stays awake, and so does one in the hours that are set for it.
+
+    What an app sleeps with falls asleep too; its `lazy.group` does as a name.
+    """
     lab = open_lab(lab_folder, progress=not as_json)
     _show(lab, run(lab.sleep(apps)), as_json=as_json)
 

@@ -85,7 +85,8 @@ class Administration:
         if keeper.life.state is State.AWAKE:
             return {"app": keeper.app.name, "state": "awake", "seconds": round(keeper.now - began, 3)}
         sentence = f"{keeper.app.name} has not started: {keeper.life.reason}"
-        return _error("failed", sentence, f"ez-homelab logs {keeper.app.name}")
+        # A route is named after its app; the group may have a name that no command knows.
+        return _error("failed", sentence, f"ez-homelab logs {keeper.app.routes[0].name}")
 
     async def _sleep(self, keeper: Keeper) -> dict[str, Any]:
         name = keeper.app.name

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ez_homelab.runtime.waker import activity
+from ez_homelab.runtime.waker.admin import Administration
 from ez_homelab.runtime.waker.apps import Apps
 from ez_homelab.runtime.waker.holds import LONGEST, Hold, Holds
 from ez_homelab.runtime.waker.keeper import Keeper, Tools
@@ -17,6 +18,7 @@ from ez_homelab.runtime.waker.routes import RouteFiles
 from ez_homelab.runtime.waker.settings import Settings
 from ez_homelab.runtime.waker.states import State
 from ez_homelab.runtime.waker.statistics import Statistics
+from ez_homelab.runtime.waker.telling import Telling
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,9 +56,11 @@ class Always:
 
 
 class World:
-    def __init__(self, folder: Path, hours: list[dict[str, str]], extra: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, folder: Path, hours: list[dict[str, str]], extra: tuple[str, ...] = (), group: str = "wiki"
+    ) -> None:
         app = {
-            "name": "wiki",
+            "name": group,
             "title": "Wiki",
             "routes": [{"name": "wiki", "rule": "Host(`w`)", "url": "http://127.0.0.1:9"}],
             "containers": [*({"name": name} for name in extra), {"name": "wiki"}],
@@ -133,6 +137,16 @@ async def test_five_hundred_who_come_together_are_one_start(tmp_path: Path) -> N
     await world.keeper.idle()
     assert answers == {"start": 1, "wait": 499}
     assert world.engine.done == ["start wiki"]
+
+
+async def test_a_group_that_does_not_start_is_told_with_an_app_whose_log_can_be_read(tmp_path: Path) -> None:
+    world = World(tmp_path, [], group="books")
+    keeper = world.apps.keepers["books"]
+    keeper.life.ask(keeper.now)
+    keeper.life.fail(keeper.now, "it ended")
+    telling = Telling(world.apps, Statistics(tmp_path / "statistics.json"))
+    told = await Administration(world.apps, telling)._wake(keeper)
+    assert (told["error"], told["fix"]) == ("books has not started: it ended", "ez-homelab logs wiki")
 
 
 async def test_a_hold_ends_by_itself(tmp_path: Path) -> None:
