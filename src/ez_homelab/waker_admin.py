@@ -30,6 +30,7 @@ ASKED_AGAIN = (0.5, 10.0)
 it, and a waker that has just been made does not listen yet."""
 _STATUS_SECONDS = 30.0
 _ORDER_SECONDS = 620.0
+"""On top of what a start may take: the app may have to fall asleep first, and to wait for others that start."""
 _PASSING = frozenset({"absent", "silent", "unknown"})
 
 Verb = Literal["wake", "sleep", "hold", "release"]
@@ -105,14 +106,15 @@ async def waker_status(host: Host) -> WakerStatus:
     return cast("WakerStatus", await _asked(host, "status", seconds=_STATUS_SECONDS, passing=frozenset({"silent"})))
 
 
-async def order(host: Host, verb: Verb, app: str, seconds: float | None = None) -> Done:
+async def order(host: Host, verb: Verb, app: str, seconds: float | None = None, *, start: float = 0.0) -> Done:
     """Have the waker do something with a wake group; returns when it has. `hold` needs `seconds` (at most 3600).
 
-    An app that it does not know is asked for again for ten seconds. Raises `AppInUseError` where an app that is used
-    stays awake, `WakerError` where the waker does not run or has not done it; `UnreachableError` as the host does.
+    `start` is how long a start of the group may take, in seconds: the waker answers when that is over. An app that it
+    does not know is asked for again for ten seconds. Raises `AppInUseError` where an app that is used stays awake,
+    `WakerError` where the waker does not run or has not done it; `UnreachableError` as the host does.
     """
     words = (str(min(math.ceil(seconds), LONGEST_HOLD)),) if verb == "hold" and seconds is not None else ()
-    return cast("Done", await _asked(host, verb, app, *words, seconds=_ORDER_SECONDS, passing=_PASSING))
+    return cast("Done", await _asked(host, verb, app, *words, seconds=start + _ORDER_SECONDS, passing=_PASSING))
 
 
 async def _asked(host: Host, *words: str, seconds: float, passing: frozenset[str]) -> dict[str, Any]:

@@ -45,6 +45,7 @@ class Waker:
         self.groups: dict[str, dict[str, Any]] = {"wiki": {**QUIET}, "looking": {**QUIET}}
         self.says: dict[tuple[str, str], dict[str, Any]] = {}
         self.told: list[str] = []
+        self.limits: dict[str, float] = {}
         there.host.answer(lambda command: command.argv[: len(ASK_WAKER)] == ASK_WAKER, does=self._answer)
 
     def _answer(self, command: Command) -> Completed:
@@ -52,6 +53,7 @@ class Waker:
         if verb == "status":
             return Completed(command, 0, json.dumps({"apps": self.groups, "memory_saved": 0}), "")
         self.told.append(f"{verb} {group[0]}")
+        self.limits[group[0]] = command.timeout
         said = self.says.get((verb, group[0]), {"app": group[0], "state": "awake", "seconds": 1.5})
         return Completed(command, 1 if "error" in said else 0, json.dumps(said), "")
 
@@ -89,6 +91,12 @@ async def test_a_group_is_named_by_its_own_name_too(applied: LabOnFakeServer, wa
     moved = await applied.lab.wake(["calendar", "looking"])
     assert [(one.app, one.group) for one in moved] == [("calendar", "looking"), ("glances", "looking")]
     assert waker.told == ["wake looking"]
+
+
+async def test_a_start_is_waited_for_as_long_as_its_group_may_take(applied: LabOnFakeServer, waker: Waker) -> None:
+    applied.write(LAB.replace("group: looking}}", "group: looking, timeout: 1h}}"))
+    await applied.lab.wake(["wiki", "glances"])
+    assert waker.limits["looking"] - waker.limits["wiki"] == 2 * 3600 - 60
 
 
 async def test_one_is_put_to_sleep(applied: LabOnFakeServer, waker: Waker) -> None:

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from ez_homelab.hosts.protocol import Command, Completed
+from ez_homelab.runtime.waker import admin
 from ez_homelab.testing.fake_host import FakeHost
 from ez_homelab.waker_admin import ASK_WAKER, WakerError, order, waker_status
 
@@ -54,6 +55,15 @@ async def test_what_it_is_asked_and_told() -> None:
     said = [" ".join(command.argv[len(ASK_WAKER) :]) for command in host.commands]
     assert said == ["status", "wake wiki", "hold wiki 13", "hold wiki 3600", "release wiki"]
     assert [command.changes for command in host.commands] == [False, True, True, True, True]
+
+
+@pytest.mark.parametrize("start", [60.0, 3 * 3600.0])
+async def test_a_slow_start_is_waited_for_as_long_as_it_may_take(start: float) -> None:
+    host = FakeHost()
+    answers(host, {"app": "wiki", "state": "awake", "seconds": start})
+    await order(host, "wake", "wiki", start=start)
+    (command,) = host.commands
+    assert start < command.timeout < admin.SECONDS, "whoever is asked has to be given longer than who asks waits"
 
 
 async def test_an_app_that_it_has_not_read_about_yet_is_asked_for_again(without_waiting: list[float]) -> None:

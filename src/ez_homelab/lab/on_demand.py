@@ -176,7 +176,7 @@ async def _order(host: Host, verb: Verb, group: WakeGroup) -> None:
     from ez_homelab.waker_admin import AppInUseError, WakerError, order
 
     try:
-        await order(host, verb, group.name)
+        await order(host, verb, group.name, start=group.timeout)
     except AppInUseError:
         raise
     except WakerError as error:

@@ -80,11 +80,11 @@ class Orders:
 
     async def wake(self, group: LazyGroup) -> float:
         """Wake it; how long that took, in seconds. Raises `EzError`."""
-        return (await order(self.host, "wake", group.name))["seconds"]
+        return (await order(self.host, "wake", group.name, start=group.wakes.timeout))["seconds"]
 
     async def sleep(self, group: LazyGroup) -> None:
         """Put it to sleep. Raises `AppInUseError` where somebody uses it, `EzError` where it cannot be done."""
-        await order(self.host, "sleep", group.name)
+        await order(self.host, "sleep", group.name, start=group.wakes.timeout)
 
 
 def lazy_groups(server: DesiredServer, routes: Iterable[Route]) -> tuple[LazyGroup, ...]:

@@ -26,7 +26,10 @@ apps_argument = click.argument("apps", nargs=-1, required=True, metavar="APP..."
 @json_option
 @told
 def wake_command(apps: tuple[str, ...], lab_folder: Path | None, as_json: bool) -> None:
-    """Wake apps that sleep, and wait until they answer. What an app sleeps with wakes too; its `lazy.group` does as a name."""
+    """Wake apps that sleep, and wait until they answer.
+
+    What an app sleeps with wakes too; its `lazy.group` does as a name.
+    """
     lab = open_lab(lab_folder, progress=not as_json)
     _show(lab, run(lab.wake(apps)), as_json=as_json)
 

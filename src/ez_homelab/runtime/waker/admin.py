@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 SOCKET = "/run/waker/admin.sock"
 LOGS = "ez-homelab logs waker"
-SECONDS = 600.0
+SECONDS = 86_400.0
+"""The client's patience: the waker answers when a start has taken too long, and who runs the client has a limit too."""
 LOOK_EVERY = 0.5
 ORDER = re.compile(r"/apps/([^/]+)/(wake|sleep|release|hold/([0-9]{1,9}))")
 
