@@ -34,6 +34,10 @@ SLEEPS = {
 """What the waker tells of an app that nobody has woken yet."""
 
 
+ROUTES = "/volumes/traefik-routes"
+"""Where the waker writes its route files on this server."""
+
+
 def digest_of(name: str) -> str:
     """What the registry's image of that name is known by."""
     return f"sha256:{hashlib.sha256(name.encode()).hexdigest()}"
@@ -55,11 +59,13 @@ class EngineInMemory(FakeHost):
         self.ill: set[str] = set()
         self.without: set[str] = set()
         """References that no registry has."""
+        self.routes: list[str] = []
+        """The files that a waker has left in its volume."""
         self._count = 0
         self.answer(lambda command: command.argv[0] == "docker", does=self._docker)
         self.answer(lambda command: command.argv[0] == "stat", does=self._stat)
         self.answer(lambda command: command.argv[0] in ("chown", "rm", "install", "touch"), does=self._other)
-        self.answer(lambda command: command.argv[0] == "find" and "-delete" in command.argv, does=self._other)
+        self.answer(lambda command: command.argv[:2] == ("find", ROUTES), does=self._find)
         self.answer(("ip", "-4", "route", "show"), stdout="default via 192.168.1.1 dev eth0\n")
 
     def by_hand(self, name: str, **labels: str) -> None:
@@ -186,6 +192,8 @@ class EngineInMemory(FakeHost):
         if not self.has(service["image"]):
             return 1, f"No such image: {service['image']}"
         self.containers[name] = self._container(name, service, project["name"])
+        if name == WAKER:
+            self.routes = [f"app-{app['name']}.yml" for app in self._lazy()["apps"]]
         return 0, f"Container {name}  Started\n"
 
     def _exec(self, _command: Command, words: tuple[str, ...]) -> tuple[int, str]:
@@ -244,6 +252,11 @@ class EngineInMemory(FakeHost):
         folders = command.argv[command.argv.index("--") + 1 :]
         owners = {order.argv[-1]: order.argv[1] for order in self.commands if order.argv[0] == "chown"}
         return Completed(command, 0, "".join(f"{owners.get(folder, '0:0')} {folder}\n" for folder in folders), "")
+
+    def _find(self, command: Command) -> Completed:
+        if "-delete" in command.argv:
+            self.routes = []
+        return Completed(command, 0, "".join(f"{ROUTES}/{name}\n" for name in self.routes), "")
 
     def _other(self, command: Command) -> Completed:
         if command.argv[0] == "rm":

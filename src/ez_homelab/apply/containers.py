@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ez_homelab.errors import HealthError
 from ez_homelab.hosts import Command, run_checked
 from ez_homelab.observe import docker
+from ez_homelab.observe.look import ROUTE_FILES
 from ez_homelab.observe.observed import CRASHES
 from ez_homelab.render.desired import STACKS_FOLDER
 
@@ -41,8 +42,6 @@ async def perform(host: Host, server: DesiredServer, action: Action, say: Callab
     stack, _, name = action.name.partition("/")
     if action.verb == "remove":
         await remove(host, name)
-        if "routes" in action.settings:
-            await _clear_routes(host, action.settings["routes"], action.settings["nudge"])
         return
     service = next(service for service in server.services if service.key == action.name)
     await _make_way(host, action, name)
@@ -83,12 +82,12 @@ async def remove(host: Host, container: str) -> None:
     await run_checked(host, Command(("docker", "container", "rm", container)), what=what)
 
 
-async def _clear_routes(host: Host, volume: str, nudge: str) -> None:
-    """Take away the routes that the waker has left, and make Traefik read what is there."""
+async def clear_routes(host: Host, volume: str, nudge: str) -> None:
+    """Take away the routes that a waker has left, and make Traefik read what is there."""
     what = "cannot take away the routes of apps that slept"
     asked = docker.probe("volume", "inspect", "--format", "{{.Mountpoint}}", volume)
     folder = (await run_checked(host, asked, what=what)).stdout.strip()
-    await run_checked(host, Command(("find", folder, "-name", "app-*.yml", "-delete")), what=what)
+    await run_checked(host, Command(("find", folder, *ROUTE_FILES, "-delete")), what=what)
     await run_checked(host, Command(("touch", "--no-create", "--", nudge)), what=what)
 
 

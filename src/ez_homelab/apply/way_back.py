@@ -11,11 +11,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ez_homelab.apply import copies, networks, quiet
-from ez_homelab.apply.containers import put_back, remove
+from ez_homelab.apply.containers import clear_routes, put_back, remove
 from ez_homelab.apply.pending import forget_pending, read_pending, save_pending
 from ez_homelab.errors import CommandError, EzError
 from ez_homelab.hosts import Command, run_checked
 from ez_homelab.observe import docker
+from ez_homelab.plan.quiet import WAKER
+from ez_homelab.render.core import NUDGE_PATH, ROUTES_VOLUME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -133,6 +135,8 @@ async def _carry_out(host: Host, pending: Pending, before: DesiredServer, say: S
     for container in await _present(host, [*pending.containers, *pending.added]):
         say(f"remove {container.name}")
         await remove(host, container.name)
+    if WAKER in (*pending.containers, *pending.added):
+        await clear_routes(host, ROUTES_VOLUME, NUDGE_PATH)
     await save_pending(host, pending)
     for volume in pending.copies:
         say(f"put back the data of {volume}")

@@ -120,10 +120,13 @@ class ServerWork:
         await run_checked(self.host, order, what=f"cannot remove the network {action.name}")
 
     async def _volume(self, action: Action, _say: Callable[[str], None]) -> None:
-        """Make the volume, copy it, or only hand its folder to the app; what lies in the folder is never touched."""
+        """Make the volume, copy it, or hand its folder to the app; nothing in it is touched but routes nobody keeps."""
         if action.verb == "copy":
             stack = next(service.stack for service in self.server.services if action.name in service.volumes)
             await copy_volume(self.host, action, self.bases.get(stack, 0))
+            return
+        if action.verb == "clear":
+            await containers.clear_routes(self.host, action.name, action.settings["nudge"])
             return
         what = f"cannot {action.verb} the volume {action.name}"
         if action.verb == "create":

@@ -12,6 +12,7 @@ from ez_homelab.observe import docker
 from ez_homelab.observe.engine_start import with_engine_stops
 from ez_homelab.observe.observed import ObservedCertificate, ObservedServer, ObservedVolume, Unknown
 from ez_homelab.observe.record import parse_applied
+from ez_homelab.render.core import ROUTES_VOLUME
 from ez_homelab.render.desired import MARKER, STACKS_FOLDER, STATE_FOLDER
 from ez_homelab.tls.authority import read_authority
 from ez_homelab.tls.served import read_served
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from ez_homelab.observe.observed import AppliedRecord, ObservedContainer, ObservedNetwork
     from ez_homelab.render.desired import DesiredServer
 
+    VolumesAndRoutes = tuple[tuple[ObservedVolume, ...], tuple[str, ...]]
+    """And the route files that a waker has written into one of them."""
+
 APPLIED_RECORD = f"{STATE_FOLDER}/applied.json"
 AUTHORITY_CERTIFICATE = f"{STATE_FOLDER}/tls/ca.crt"
 LIST_ROUTES = Command(("ip", "-4", "route", "show"), changes=False, timeout=20)
@@ -33,6 +37,10 @@ LIST_STACK_FOLDERS = Command(
      "-printf", "%y %P\\0"),
     changes=False, timeout=20,
 )  # fmt: skip
+
+
+ROUTE_FILES = ("-maxdepth", "1", "-name", "app-*.yml")
+"""What `find` is told to find the files that a waker writes."""
 
 
 async def look(
@@ -50,7 +58,14 @@ async def look(
 
 
 async def _look(host: Host, desired: DesiredServer, at: datetime) -> ObservedServer:
-    (applied, files), containers, (networks, volumes), images, certificate, (routes, folders) = await asyncio.gather(
+    (
+        (applied, files),
+        containers,
+        (networks, (volumes, routed)),
+        images,
+        certificate,
+        (routes, folders),
+    ) = await asyncio.gather(
         _files(host, desired),
         _containers(host),
         _networks_and_volumes(host),
@@ -71,6 +86,7 @@ async def _look(host: Host, desired: DesiredServer, at: datetime) -> ObservedSer
         certificate=certificate,
         applied=applied,
         unmarked=folders,
+        left_routes=routed,
     )
 
 
@@ -112,7 +128,7 @@ async def _networks(host: Host) -> tuple[ObservedNetwork, ...]:
     return docker.parse_networks(await _inspected(host, docker.LIST_NETWORKS, docker.inspect_networks))
 
 
-async def _networks_and_volumes(host: Host) -> tuple[tuple[ObservedNetwork, ...], tuple[ObservedVolume, ...]]:
+async def _networks_and_volumes(host: Host) -> tuple[tuple[ObservedNetwork, ...], VolumesAndRoutes]:
     return await asyncio.gather(_networks(host), _volumes(host))
 
 
@@ -121,12 +137,18 @@ async def _routes_and_folders(host: Host) -> tuple[tuple[str, ...], tuple[str, .
     return parse_routes(routes.stdout), parse_unmarked(folders.stdout)
 
 
-async def _volumes(host: Host) -> tuple[ObservedVolume, ...]:
+async def _volumes(host: Host) -> VolumesAndRoutes:
     found = docker.parse_volumes(await _inspected(host, docker.LIST_VOLUMES, docker.inspect_volumes))
     if not found:
-        return ()
+        return (), ()
     owners = docker.parse_owners((await host.run(docker.own_volumes([folder for folder, _ in found.values()]))).stdout)
-    return tuple(ObservedVolume(name, owners.get(folder, ""), managed) for name, (folder, managed) in found.items())
+    volumes = tuple(ObservedVolume(name, owners.get(folder, ""), managed) for name, (folder, managed) in found.items())
+    return volumes, await _left_routes(host, found[ROUTES_VOLUME][0]) if ROUTES_VOLUME in found else ()
+
+
+async def _left_routes(host: Host, folder: str) -> tuple[str, ...]:
+    listed = await host.run(Command(("find", folder, *ROUTE_FILES), changes=False, timeout=20))
+    return tuple(sorted(path.rpartition("/")[2] for path in listed.stdout.splitlines()))
 
 
 async def _inspected(host: Host, listing: Command, inspect: Callable[[list[str]], Command]) -> str:

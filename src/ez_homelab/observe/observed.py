@@ -161,7 +161,9 @@ class ObservedServer:
     """One server at one moment (`at`, in UTC).
 
     `foreign_stacks` are stacks of the lab whose folder is somebody else's; `unmarked` are all folders below the stacks'
-    folder that do not hold our marker. `images` maps `name:tag` and `name@digest` to the image's id.
+    folder that do not hold our marker. `left_routes` are the files by which a waker leads to what sleeps: its own while
+    there is one, and left behind by it where there is none. `images` maps `name:tag` and `name@digest` to the image's
+    id.
     """
 
     name: str
@@ -176,6 +178,7 @@ class ObservedServer:
     certificate: ObservedCertificate
     applied: AppliedRecord
     unmarked: tuple[str, ...] = ()
+    left_routes: tuple[str, ...] = ()
 
     def container(self, name: str) -> ObservedContainer | None:
         """The container of that name."""

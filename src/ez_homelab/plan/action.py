@@ -18,12 +18,12 @@ Kind = Literal[
 ]  # fmt: skip
 Verb = Literal[
     "build", "pull", "create", "copy", "issue", "renew", "write", "replace", "recreate", "start", "restart",
-    "connect", "disconnect", "own", "remove", "lock", "rotate", "hold", "release",
+    "connect", "disconnect", "own", "remove", "lock", "rotate", "hold", "release", "clear",
 ]  # fmt: skip
 
 _SIGNS: dict[str, str] = {
     "build": "+", "pull": "+", "create": "+", "copy": "+", "issue": "+", "write": "+", "connect": "+",
-    "lock": "+", "remove": "-", "disconnect": "-",
+    "lock": "+", "remove": "-", "clear": "-", "disconnect": "-",
 }  # fmt: skip
 
 
@@ -52,7 +52,7 @@ class Action:
     def id(self) -> str:
         """The action's name, unique in its plan."""
         # A volume can be copied and then given to another owner in one plan; what is held is let go again.
-        several = self.verb == "copy" or self.kind == "on-demand"
+        several = self.verb in ("copy", "clear") or self.kind == "on-demand"
         return f"{self.server}:{self.kind}:{self.name}{f':{self.verb}' if several else ''}"
 
     @property

@@ -12,7 +12,7 @@ from ez_homelab.plan.certificates import certificate_actions
 from ez_homelab.plan.copies import after_copies, after_rotations, copy_actions
 from ez_homelab.plan.files import OVERWRITE, Choices, file_actions, kept_files, marker_of
 from ez_homelab.plan.images import after_the_mirror, image_actions, named_by_digest
-from ez_homelab.plan.quiet import in_quiet
+from ez_homelab.plan.quiet import in_quiet, routes_to_clear
 from ez_homelab.plan.services import ServicePlanner, unneeded_networks
 from ez_homelab.plan.subnets import free_subnets
 from ez_homelab.render.desired import MARKER, STACKS_FOLDER, stack_folder
@@ -77,6 +77,7 @@ def _plan_server(
         *images,
         *_networks(server, found),
         *_volumes(server, found),
+        *routes_to_clear(server, found),
         *certificate_actions(domain, server, found, after=marker_of(files, server.certificate.path)),
         *_rotations(rotations, images),
     ]

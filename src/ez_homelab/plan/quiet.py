@@ -16,7 +16,7 @@ from ez_homelab.render.core import NUDGE_PATH, ROUTES_VOLUME
 from ez_homelab.render.desired import STACKS_FOLDER
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from ez_homelab.observe.observed import ObservedServer
     from ez_homelab.render.desired import DesiredServer, DesiredService, WakeGroup
@@ -37,9 +37,18 @@ def waker_of(server: DesiredServer) -> DesiredService | None:
     return next((service for service in server.services if service.name == WAKER and server.wake_groups), None)
 
 
-def left_behind(container: str) -> dict[str, str]:
-    """The settings of the action that removes it: a waker's routes would stand beside those that apps get instead."""
-    return {"routes": ROUTES_VOLUME, "nudge": NUDGE_PATH} if container == WAKER else {}
+def routes_to_clear(server: DesiredServer, found: ObservedServer) -> Iterator[Action]:
+    """The routes that a waker leaves, or has left however it went: they would stand beside those that apps get instead.
+
+    A waker that stays sees to its routes itself.
+    """
+    container = found.container(WAKER)
+    goes = container if container and container.fingerprint is not None else None
+    there = any(volume.name == ROUTES_VOLUME for volume in found.volumes)
+    if waker_of(server) is None and there and (goes or found.left_routes):
+        after = (f"{server.name}:service:{goes.project}/{WAKER}",) if goes else ()
+        cause = "nothing keeps the routes of what slept any more"
+        yield Action(server.name, "volume", ROUTES_VOLUME, "clear", cause, after, settings={"nudge": NUDGE_PATH})
 
 
 def needed_by(server: DesiredServer, containers: Collection[str]) -> list[DesiredService]:
@@ -165,7 +174,7 @@ def _slept(service: DesiredService, found: ObservedServer) -> bool:
 
 def _takes_away(action: Action, server: DesiredServer) -> bool:
     removed = action.kind == "service" and action.verb == "remove" and action.name.endswith(f"/{WAKER}")
-    return removed or (action.kind == "file" and _is_the_wakers(action, server))
+    return removed or action.verb == "clear" or (action.kind == "file" and _is_the_wakers(action, server))
 
 
 def _waiting(action: Action, earlier: Iterable[str]) -> Action:

@@ -10,7 +10,6 @@ from ez_homelab.images.reference import is_edition, short
 from ez_homelab.observe.states import held, is_asleep
 from ez_homelab.plan.action import Action, Held
 from ez_homelab.plan.copies import image_before, volumes_of_apps, way_back_downtime
-from ez_homelab.plan.quiet import left_behind
 from ez_homelab.render.desired import STACKS_FOLDER
 
 if TYPE_CHECKING:
@@ -72,7 +71,7 @@ class ServicePlanner:
             if container.fingerprint is not None and container.name not in wanted:
                 name = f"{container.project}/{container.name}"
                 cause = "no longer in homelab.yaml (its data stays)"
-                yield Action(self._server.name, "service", name, "remove", cause, settings=left_behind(container.name))
+                yield Action(self._server.name, "service", name, "remove", cause)
 
     def _need(self, service: DesiredService) -> Need | None:
         container = self._containers.get(service.name)

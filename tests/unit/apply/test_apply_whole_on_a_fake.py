@@ -10,7 +10,7 @@ from engine_in_memory import ONE_APP, LabOnFakeServer
 from ez_homelab.apply.failures import ApplyFailedError, NotSettledError
 from ez_homelab.apply.journal import Journal
 from ez_homelab.apply.way_back import GoBackFailedError
-from ez_homelab.errors import HealthError, LockedError, PlanStaleError, PrerequisiteError
+from ez_homelab.errors import EzError, HealthError, LockedError, PlanStaleError, PrerequisiteError
 from ez_homelab.hosts import Command
 from ez_homelab.hosts.memory import MemoryFile
 from ez_homelab.lab import LOCK
@@ -328,7 +328,35 @@ async def test_what_sleeps_no_longer_runs_and_is_nobodys_to_stop(there: LabOnFak
     await there.apply()
     assert there.host.containers["dokuwiki"]["State"]["Status"] == "running"
     assert "waker" not in there.host.containers
-    assert any("-name 'app-*.yml' -delete" in order for order in there.host.orders()), "its routes went with it"
+    assert not there.host.routes, "its routes went with it"
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+async def test_routes_that_outlived_their_waker_are_cleared_by_the_next_apply(
+    there: LabOnFakeServer, by_hand: bool
+) -> None:
+    there.write(SLEEPER)
+    await there.apply()
+    assert there.host.routes == ["app-dokuwiki.yml"]
+    if by_hand:
+        del there.host.containers["waker"], there.host.containers["waker-control"]
+    else:
+        await there.lab.down()
+    there.write(ONE_APP)
+    await there.apply()
+    assert not there.host.routes
+    assert "touch --no-create -- /opt/stacks/core/config/traefik/dynamic/nudge.yml" in there.host.orders()
+
+
+async def test_a_waker_that_is_taken_back_takes_its_routes_along(there: LabOnFakeServer) -> None:
+    there.write(ONE_APP)
+    await there.apply()
+    there.write(SLEEPER)
+    there.host.ill = {"waker"}
+    with pytest.raises(EzError):
+        await there.apply()
+    assert "waker" not in there.host.containers
+    assert not there.host.routes
 
 
 async def test_what_a_failed_run_held_is_released_when_all_is_taken_back(there: LabOnFakeServer) -> None:

@@ -131,6 +131,11 @@ class SimulatedServer:
         if action.verb == "copy":
             require(len(others) < len(self.found.volumes), "there is nothing to copy")
             return
+        if action.verb == "clear":
+            require(len(others) < len(self.found.volumes), "there is no such volume")
+            require(not self.container("waker"), "the waker would write them again")
+            self.found = replace(self.found, left_routes=())
+            return
         require(action.verb in ("create", "own"), "volumes are never removed")
         require((action.verb == "create") == (len(others) == len(self.found.volumes)), "wrong verb")
         made = ObservedVolume(action.name, action.settings["owner"] or "0:0", managed=True)

@@ -29,6 +29,7 @@ GROUP = {"dokuwiki": ("dokuwiki-db", "dokuwiki")}
 BOTH = with_service(ALWAYS_ON, DATABASE)
 DESIRED = with_sleeping(BOTH, GROUP)
 ASLEEP = {"state": "exited", "health": "none", "exit_code": 143}
+CLEAR = "core:volume:traefik-routes:clear"
 HOLD, RELEASE = "core:on-demand:dokuwiki:hold", "core:on-demand:dokuwiki:release"
 
 
@@ -80,6 +81,27 @@ def test_what_leaves_a_waker_that_stays_waits_until_that_knows() -> None:
     files = {**seen.files, LAZY: replace(seen.files[LAZY], sha256="before")}  # type: ignore[type-var]
     plan = planned(replace(seen, files=files), other)
     assert f"core:file:{LAZY}" in by_id(plan)["core:service:wiki/dokuwiki-db"].waits_for
+
+
+def test_the_routes_of_a_waker_that_goes_are_cleared_before_anybody_else_gets_them() -> None:
+    actions = by_id(planned(found(), BOTH))
+    clear = actions[CLEAR]
+    assert clear.waits_for == ("core:service:core/waker",)
+    assert clear.settings["nudge"].endswith("/dynamic/nudge.yml")
+    assert CLEAR in actions["core:service:wiki/dokuwiki"].waits_for
+
+
+@pytest.mark.parametrize("fields", [{}, {"fingerprint": "before"}])
+def test_routes_that_no_waker_keeps_any_more_are_cleared_however_it_went(fields: dict[str, Any]) -> None:
+    left = replace(observed_as(BOTH, containers={"traefik": fields})["core"], left_routes=("app-dokuwiki.yml",))
+    actions = by_id(planned(left, BOTH))
+    assert actions[CLEAR].waits_for == ()
+    # A Traefik that is made anew never serves them.
+    assert [one.waits_for for one in actions.values() if one.id != CLEAR] == [(CLEAR,)] * len(fields)
+
+
+def test_a_waker_keeps_its_routes_itself() -> None:
+    assert not planned(replace(found(), left_routes=("app-dokuwiki.yml",)))
 
 
 @pytest.mark.parametrize("fields", [{}, ASLEEP])

@@ -14,6 +14,7 @@ from sleeping_apps import with_sleeping
 from ez_homelab.config.model import AppInstance, Limits, Stack
 from ez_homelab.observe import ObservedNetwork, ObservedVolume
 from ez_homelab.plan import make_plan
+from ez_homelab.render.core import ROUTES_VOLUME
 from ez_homelab.testing.make_lab import container_of, desired_of, make_lab, network_id, observed_as, replace_fields
 from ez_homelab.tls.certificate import DamagedCertificate
 
@@ -132,7 +133,8 @@ def of_volume(owner: str) -> Mutation:
         chosen = found.volumes[number % len(found.volumes)]
         others = tuple(volume for volume in found.volumes if volume is not chosen)
         changed = (ObservedVolume(chosen.name, owner, chosen.managed),) if owner else ()
-        return replace(found, volumes=(*others, *changed))
+        left = () if chosen.name == ROUTES_VOLUME and not owner else found.left_routes
+        return replace(found, volumes=(*others, *changed), left_routes=left)
 
     return mutate
 
@@ -153,8 +155,14 @@ def of_certificate(served: DamagedCertificate | None) -> Mutation:
 def nothing_at_all(found: ObservedServer, number: int) -> ObservedServer:
     return replace(
         found, containers=(), networks=(), volumes=(), images={}, files=dict.fromkeys(found.files),
-        applied=replace(found.applied, files={}), certificate=replace(found.certificate, served=None, authority=None),
+        left_routes=(), applied=replace(found.applied, files={}),
+        certificate=replace(found.certificate, served=None, authority=None),
     )  # fmt: skip
+
+
+def routes_left(found: ObservedServer, _number: int) -> ObservedServer:
+    there = any(volume.name == ROUTES_VOLUME for volume in found.volumes)
+    return replace(found, left_routes=("app-dokuwiki.yml",)) if there else found
 
 
 MUTATIONS: list[Mutation] = [
@@ -182,6 +190,7 @@ MUTATIONS: list[Mutation] = [
     of_file(lambda state: replace(state, mode=0o666)),
     of_file(lambda state: replace(state, uid=12345)),
     without_image,
+    routes_left,
     of_volume(""),
     of_volume("4711:4711"),
     of_certificate(None),
