@@ -211,8 +211,21 @@ async def test_what_sleeps_is_told_with_what_the_waker_knows_of_it(applied: LabO
     assert (wiki.on_demand.group, wiki.on_demand.since, wiki.on_demand.wakes) == ("wiki", 60.5, Wakes(3, 1.25, 2.5))
     assert (await status_of(applied, "prometheus")).on_demand is None
     statuses = await applied.lab.status()
-    reserved = {service.app: service.reserved_memory for service in applied.lab.desired.servers["core"].services}
-    assert memory_saved(statuses) == sum(reserved[name] for name in ("wiki", "glances", "calendar")) > 0
+    asleep = {app.name: app.on_demand.memory for app in statuses if app.on_demand}
+    assert [*asleep] == ["wiki", "glances", "calendar"]
+    assert memory_saved(statuses) == sum(asleep.values()) > 0
+
+
+async def test_the_memory_saved_is_what_the_waker_tells_of_too(there: LabOnFakeServer) -> None:
+    there.write(
+        "version: 1\ndomain: lab.localhost\nstacks: {all: [{mediawiki: {lazy: stop}}, {dokuwiki: {lazy: stop}}]}\n"
+    )
+    await there.apply()
+    settings = json.loads(there.host.files["/opt/stacks/core/config/waker/config/lazy.json"].content)
+    told = {app["name"]: app["memory"] for app in settings["apps"]}
+    statuses = [app for app in await there.lab.status() if app.on_demand]
+    assert {app.name: app.on_demand.memory for app in statuses if app.on_demand} == told
+    assert memory_saved(statuses) == sum(told.values()) > 0
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
 from ez_homelab.observe.observed import Unknown
@@ -32,7 +33,7 @@ class Wakes:
 
 @dataclass(frozen=True, slots=True)
 class OnDemand:
-    """How an app sleeps: what it sleeps and wakes with, and the bytes that its containers reserve while they run.
+    """How an app sleeps: what it sleeps and wakes with, and the bytes that its containers take at rest.
 
     What the waker tells of its group is None, or empty, where that does not answer, or another engine wakes it: for how
     many seconds it has been as it is, whether these are hours in which it is kept awake, what hinders it, how many
@@ -65,7 +66,7 @@ class AppStatus:
 
 
 def memory_saved(statuses: Iterable[AppStatus]) -> int:
-    """The bytes that what sleeps now would reserve."""
+    """The bytes that what sleeps now would take."""
     return sum(app.on_demand.memory for app in statuses if app.on_demand and app.state == "asleep")
 
 
@@ -79,6 +80,8 @@ def _statuses(
     desired: Desired, observed: Mapping[str, ObservedServer | Unknown], addresses: Mapping[str, str]
 ) -> Iterator[AppStatus]:
     for server in desired.servers.values():
+        pairs = [zip(group.containers, group.memory, strict=False) for group in server.wake_groups]
+        memory = dict(chain.from_iterable(pairs))
         apps: dict[str, list[DesiredService]] = {}
         for service in server.services:
             apps.setdefault(service.app, []).append(service)
@@ -86,14 +89,14 @@ def _statuses(
             judged = [service_state(service, observed[server.name]) for service in services]
             state, evidence = min(judged, key=lambda item: _WORST.index(item[0]))
             address = addresses.get(app, "")
-            yield AppStatus(app, server.name, services[0].stack, state, evidence, address, _on_demand(services))
+            yield AppStatus(app, server.name, services[0].stack, state, evidence, address, _on_demand(services, memory))
 
 
-def _on_demand(services: Iterable[DesiredService]) -> OnDemand | None:
+def _on_demand(services: Iterable[DesiredService], memory: Mapping[str, int]) -> OnDemand | None:
     sleepers = [service for service in services if service.wake_group]
     if not sleepers:
         return None
-    return OnDemand(sleepers[0].wake_group, sum(service.reserved_memory for service in sleepers))
+    return OnDemand(sleepers[0].wake_group, sum(memory.get(service.name, 0) for service in sleepers))
 
 
 def service_state(service: DesiredService, found: ObservedServer | Unknown) -> tuple[State, str]:

@@ -257,7 +257,7 @@ DOCUMENTS: dict[str, dict[str, str]] = {
         "apps[].address": "what to open in a browser; empty where it has no page",
         "apps[].on_demand": "how it sleeps, and what the waker tells of its group; null: it never sleeps",
         "apps[].on_demand.group": "what it sleeps and wakes with: its own name where it does so alone",
-        "apps[].on_demand.memory": "bytes that it reserves while it is awake",
+        "apps[].on_demand.memory": "bytes that it takes at rest while it is awake: measured, or else what it reserves",
         "apps[].on_demand.since": "for how many seconds the group has been as it is; null here and below: the waker "
         "does not answer, or another engine wakes it",
         "apps[].on_demand.scheduled": "whether these are hours in which it is kept awake",
@@ -267,7 +267,7 @@ DOCUMENTS: dict[str, dict[str, str]] = {
         "apps[].on_demand.wakes.count": "how often, ever",
         "apps[].on_demand.wakes.p50": "seconds that half of the last hundred took at most; null: it never woke",
         "apps[].on_demand.wakes.p95": "seconds that 95 % of them took at most",
-        "memory_saved": "bytes that the apps which sleep now would reserve",
+        "memory_saved": "bytes that the apps which sleep now would take",
     },
     "wake": _MOVED,
     "sleep": _MOVED,

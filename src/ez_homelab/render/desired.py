@@ -163,13 +163,14 @@ class WakeGroup:
     """What sleeps and wakes as one: an app, or several that belong together.
 
     `apps` are their names in the lab, `containers` are in the order in which they start. `timeout` is how long a start
-    may take, in seconds.
+    may take, in seconds. `memory` is what is free while each of the containers sleeps, in bytes.
     """
 
     name: str
     apps: tuple[str, ...]
     containers: tuple[str, ...]
     timeout: float
+    memory: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

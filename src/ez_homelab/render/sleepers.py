@@ -43,6 +43,7 @@ def wake_groups(
             tuple(instance.name for instance in groups[sleeper.name]),
             tuple(part.container for part in sleeper.parts),
             sleeper.lazy.timeout,
+            tuple(part.memory for part in sleeper.parts),
         )
         for sleeper in sleepers
     )

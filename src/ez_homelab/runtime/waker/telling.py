@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from .keeper import Keeper
     from .statistics import Statistics
 
-NOT_RUNNING = (State.ASLEEP, State.FAILED)
-
 
 class Telling:
     """Tells of the apps."""
@@ -32,7 +30,7 @@ class Telling:
 
     def memory_saved(self) -> int:
         """Bytes that the apps which sleep would take."""
-        return sum(keeper.app.memory for keeper in self._apps.keepers.values() if keeper.life.state in NOT_RUNNING)
+        return sum(keeper.app.memory for keeper in self._apps.keepers.values() if keeper.life.state is State.ASLEEP)
 
     def _app(self, keeper: Keeper) -> dict[str, Any]:
         life, wakes = keeper.life, self._statistics.of(keeper.app.name)

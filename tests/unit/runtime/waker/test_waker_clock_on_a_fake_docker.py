@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DAY = 86_400.0
+MEMORY = 64_000_000
 NOON = 1_795_608_000.0
 
 
@@ -65,6 +66,7 @@ class World:
             "routes": [{"name": "wiki", "rule": "Host(`w`)", "url": "http://127.0.0.1:9"}],
             "containers": [*({"name": name} for name in extra), {"name": "wiki"}],
             "idle": 600,
+            "memory": MEMORY,
             "awake": hours,
         }
         (folder / "lazy.json").write_text(json.dumps({"version": 1, "title": "Lab", "apps": [app]}))
@@ -147,6 +149,16 @@ async def test_a_group_that_does_not_start_is_told_with_an_app_whose_log_can_be_
     telling = Telling(world.apps, Statistics(tmp_path / "statistics.json"))
     told = await Administration(world.apps, telling)._wake(keeper)
     assert (told["error"], told["fix"]) == ("books has not started: it ended", "ez-homelab logs wiki")
+
+
+async def test_only_an_app_that_sleeps_saves_memory(tmp_path: Path) -> None:
+    world = World(tmp_path, [])
+    telling = Telling(world.apps, Statistics(tmp_path / "statistics.json"))
+    assert telling.memory_saved() == MEMORY
+    world.keeper.life.ask(world.keeper.now)
+    assert telling.memory_saved() == 0
+    world.keeper.life.fail(world.keeper.now, "it ended")
+    assert telling.memory_saved() == 0
 
 
 async def test_a_hold_ends_by_itself(tmp_path: Path) -> None:
