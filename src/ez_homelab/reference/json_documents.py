@@ -263,7 +263,7 @@ DOCUMENTS: dict[str, dict[str, str]] = {
         "apps[].on_demand.scheduled": "whether these are hours in which it is kept awake",
         "apps[].on_demand.trouble": "what hinders its waker; empty: nothing",
         "apps[].on_demand.failures": "starts that have failed since the last that did not",
-        "apps[].on_demand.wakes": "how often it woke because somebody came, and how fast",
+        "apps[].on_demand.wakes": "how often it woke, for a visitor, by its hours or by an order (the proof's too), and how fast",
         "apps[].on_demand.wakes.count": "how often, ever",
         "apps[].on_demand.wakes.p50": "seconds that half of the last hundred took at most; null: it never woke",
         "apps[].on_demand.wakes.p95": "seconds that 95 % of them took at most",

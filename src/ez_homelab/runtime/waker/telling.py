@@ -63,7 +63,7 @@ class Telling:
         for name, keeper in keepers:
             for state in State:
                 yield f'waker_app_state{{app="{name}",state="{state.value}"}} {int(keeper.life.state is state)}'
-        yield "# HELP waker_wakes_total Starts that were needed because somebody came."
+        yield "# HELP waker_wakes_total How often it woke, for a visitor, by its hours or by an order."
         yield "# TYPE waker_wakes_total counter"
         for name, _ in keepers:
             yield f'waker_wakes_total{{app="{name}"}} {self._statistics.of(name).count}'

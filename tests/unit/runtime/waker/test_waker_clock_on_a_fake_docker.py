@@ -78,11 +78,12 @@ class World:
     def begin(self) -> None:
         """A waker that has just been started."""
         folder = self.folder
+        self.statistics = Statistics(folder / "statistics.json")
         tools = Tools(
             self.engine,
             RouteFiles(folder, "http://127.0.0.1:9095"),
             self.engine,
-            Statistics(folder / "statistics.json"),
+            self.statistics,
             lambda: self.monotonic,
             asyncio.Semaphore(4),
         )
@@ -133,6 +134,15 @@ async def test_hours_go_by_the_wall_clock(tmp_path: Path) -> None:
     assert world.engine.done == ["start wiki", "stop wiki"]
 
 
+async def test_a_wake_by_its_hours_counts_and_the_figure_does_not_say_that_somebody_came(tmp_path: Path) -> None:
+    world = World(tmp_path, [{"from": "12:00", "until": "13:00"}])
+    await world.tick(1)
+    assert await world.tick(1) is State.AWAKE
+    lines = Telling(world.apps, world.statistics).metrics().splitlines()
+    assert 'waker_wakes_total{app="wiki"} 1' in lines
+    assert "# HELP waker_wakes_total How often it woke, for a visitor, by its hours or by an order." in lines
+
+
 async def test_five_hundred_who_come_together_are_one_start(tmp_path: Path) -> None:
     world = World(tmp_path, [])
     answers = Counter(world.keeper.ask().value for _ in range(500))
@@ -146,14 +156,14 @@ async def test_a_group_that_does_not_start_is_told_with_an_app_whose_log_can_be_
     keeper = world.apps.keepers["books"]
     keeper.life.ask(keeper.now)
     keeper.life.fail(keeper.now, "it ended")
-    telling = Telling(world.apps, Statistics(tmp_path / "statistics.json"))
+    telling = Telling(world.apps, world.statistics)
     told = await Administration(world.apps, telling)._wake(keeper)
     assert (told["error"], told["fix"]) == ("books has not started: it ended", "ez-homelab logs wiki")
 
 
 async def test_only_an_app_that_sleeps_saves_memory(tmp_path: Path) -> None:
     world = World(tmp_path, [])
-    telling = Telling(world.apps, Statistics(tmp_path / "statistics.json"))
+    telling = Telling(world.apps, world.statistics)
     assert telling.memory_saved() == MEMORY
     world.keeper.life.ask(world.keeper.now)
     assert telling.memory_saved() == 0
