@@ -70,14 +70,21 @@ def in_quiet(
 ) -> list[Action]:
     """One server's actions, with what sleeps held and released around those that change it.
 
-    Where the waker is among those that are `left_alone` because a person stopped them, it is quiet already.
+    Where the waker, or the reverse proxy through which it is asked, is among those that are `left_alone` because a
+    person stopped them, it is quiet already.
     """
     told = {f"{server.name}:secret:{rotation.name}": rotation.container for rotation in rotations}
     changed = _after_the_old_waker(_in_order_of_start(actions, server), server, found)
     waker = waker_of(server)
-    for group in server.wake_groups if waker and waker.key not in left_alone else ():
+    for group in server.wake_groups if waker and not _is_stopped(waker, server, left_alone) else ():
         changed = _held(changed, server, group, told)
     return changed
+
+
+def _is_stopped(waker: DesiredService, server: DesiredServer, left_alone: Collection[str]) -> bool:
+    """Whether nobody gets to the waker: it says so of no app whose way to it Traefik does not confirm."""
+    needed = (waker.name, waker.network_of)
+    return any(service.key in left_alone for service in server.services if service.name in needed)
 
 
 def _held(actions: list[Action], server: DesiredServer, group: WakeGroup, told: dict[str, str]) -> list[Action]:

@@ -204,6 +204,13 @@ def test_where_a_person_stopped_the_waker_it_is_quiet_already() -> None:
     assert HOLD in by_id(planned(seen, start_held=True))
 
 
+def test_where_a_person_stopped_traefik_nobody_comes() -> None:
+    stopped = {"state": "exited", "health": "none"}
+    seen = found(traefik=stopped, dokuwiki={**ASLEEP, "fingerprint": "before"})
+    assert [action.id for action in planned(seen).actions] == ["core:service:wiki/dokuwiki"]
+    assert HOLD in by_id(planned(seen, start_held=True))
+
+
 def test_one_that_is_paused_is_let_go_on_and_one_that_is_ill_is_restarted() -> None:
     plan = planned(found(dokuwiki={"state": "paused"}))
     assert plan.held == ()
