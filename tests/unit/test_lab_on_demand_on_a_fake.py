@@ -136,10 +136,21 @@ async def test_one_that_does_not_start_is_told_with_its_last_words(applied: LabO
         "error": "wiki has not started: wiki ended with exit status 1", "kind": "failed", "fix": "ez-homelab logs wiki",
     }  # fmt: skip
     with pytest.raises(WakerError) as raised:
-        await applied.lab.wake(["wiki", "glances"])
+        await applied.lab.wake(["wiki"])
     error = raised.value
     assert (error.what, error.fix) == ("wiki has not started: wiki ended with exit status 1", "ez-homelab logs wiki")
     assert error.evidence == "wiki: wiki says something"
+
+
+async def test_where_one_fails_the_others_are_told_with_it(applied: LabOnFakeServer, waker: Waker) -> None:
+    waker.says["wake", "wiki"] = {"error": "wiki has not started: it ended", "kind": "failed", "fix": "logs"}
+    with pytest.raises(OnDemandError) as raised:
+        await applied.lab.wake(["wiki", "glances", "calendar"])
+    assert raised.value.what == "1 of 2 did not do as they were told: wiki has not started: it ended"
+    assert [(one.app, one.state) for one in raised.value.done] == [("glances", "awake"), ("calendar", "awake")]
+    told: Any = raised.value.to_dict()
+    assert [one["app"] for one in told["done"]] == ["glances", "calendar"]
+    assert [one["what"] for one in told["errors"]] == ["wiki has not started: it ended"]
     assert sorted(waker.told) == ["wake looking", "wake wiki"]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from ez_homelab.errors import EzError, UsageError
@@ -41,8 +41,10 @@ class OnDemandError(EzError):
 
     code = "on-demand"
 
-    def __init__(self, errors: Sequence[EzError], wanted: int) -> None:
+    def __init__(self, errors: Sequence[EzError], wanted: int, done: Iterable[Moved] = ()) -> None:
+        """`wanted`: how many were to be moved; `done`: those that were."""
         self.errors = tuple(errors)
+        self.done = tuple(done)
         first = self.errors[0]
         super().__init__(
             f"{len(errors)} of {wanted} did not do as they were told: {first.what}",
@@ -52,8 +54,9 @@ class OnDemandError(EzError):
         )
 
     def to_dict(self) -> dict[str, object]:
-        """The error with one entry for each of them."""
-        return super().to_dict() | {"errors": [error.to_dict() for error in self.errors]}
+        """The error with one entry for each of them, and for each app that is as it should be."""
+        errors, done = [error.to_dict() for error in self.errors], [asdict(one) for one in self.done]
+        return super().to_dict() | {"errors": errors, "done": done}
 
 
 async def told(lab: Homelab) -> dict[str, WakerStatus | EzError]:
@@ -114,20 +117,24 @@ async def move(lab: Homelab, verb: Verb, names: Iterable[str]) -> tuple[Moved, .
     """Wake these apps or put them to sleep, all at the same time, each with its group, whose name does as well.
 
     Raises `UsageError` before anything is done for a name that is nothing which sleeps; afterwards the error of the one
-    that has not done so, or `OnDemandError` where there are several.
+    that has not done so, or `OnDemandError` where there were several to move.
     """
     places = {app: place for name in dict.fromkeys(names) for app, place in _places(lab, name).items()}
     groups = {(server.name, group.name): (server, group) for server, group in places.values()}
     ended = await asyncio.gather(*(_move(lab, verb, *place) for place in groups.values()))
     errors = [one for one in ended if isinstance(one, EzError)]
-    if errors:
-        raise errors[0] if len(errors) == 1 else OnDemandError(errors, len(groups))
+    if errors and len(groups) == 1:
+        raise errors[0]
     seconds = {key: one for key, one in zip(groups, ended, strict=True) if isinstance(one, float)}
     state: Literal["awake", "asleep"] = "awake" if verb == "wake" else "asleep"
-    return tuple(
+    done = tuple(
         Moved(name, group.name, server.name, state, seconds[server.name, group.name])
         for name, (server, group) in places.items()
+        if (server.name, group.name) in seconds
     )
+    if errors:
+        raise OnDemandError(errors, len(groups), done)
+    return done
 
 
 def _places(lab: Homelab, name: str) -> dict[str, tuple[DesiredServer, WakeGroup]]:

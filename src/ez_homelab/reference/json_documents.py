@@ -89,7 +89,8 @@ FAULTS = {
 
 FAILED_ACTIONS = {
     "error.errors": "`apply-failed` and `on-demand` only: such an object, without `error.`, for each action that "
-    "failed, or app that did not do as it was told"
+    "failed, or app that did not do as it was told",
+    "error.done": "`on-demand` only: the apps that did, as in `apps` of the command's own document",
 }
 
 
@@ -263,7 +264,7 @@ DOCUMENTS: dict[str, dict[str, str]] = {
         "apps[].on_demand.scheduled": "whether these are hours in which it is kept awake",
         "apps[].on_demand.trouble": "what hinders its waker; empty: nothing",
         "apps[].on_demand.failures": "starts that have failed since the last that did not",
-        "apps[].on_demand.wakes": "how often it woke, for a visitor, by its hours or by an order (the proof's too), and how fast",
+        "apps[].on_demand.wakes": "how often it woke, for a visitor, by its hours or by an order, and how fast",
         "apps[].on_demand.wakes.count": "how often, ever",
         "apps[].on_demand.wakes.p50": "seconds that half of the last hundred took at most; null: it never woke",
         "apps[].on_demand.wakes.p95": "seconds that 95 % of them took at most",

@@ -371,6 +371,18 @@ def test_wake_and_sleep_that_do_not_work(sleeper: Face) -> None:
     assert "✗ put dokuwiki to sleep" in used.stderr
 
 
+def test_those_that_did_are_told_before_the_one_that_did_not(sleeper: Face) -> None:
+    sleeper.there.write(SLEEPER.replace("glances", "radicale: {lazy: stop}"))
+    refusal = {"error": "dokuwiki is in use: it stays awake", "kind": "in use", "fix": "try again when nobody uses it"}
+    sleeper.there.host.answer((*ASK_WAKER, "sleep", "dokuwiki"), status=1, stdout=json.dumps(refusal))
+    sleeper.there.host.answer((*ASK_WAKER, "sleep", "radicale"), stdout='{"app": "radicale", "state": "asleep"}')
+    some = sleeper("sleep", "dokuwiki", "radicale")
+    assert (some.exit_code, some.stdout) == (1, "radicale is asleep\n")
+    assert "error [on-demand]: 1 of 2 did not do as they were told: dokuwiki is in use" in some.stderr
+    document = json.loads(sleeper("sleep", "dokuwiki", "radicale", "--json").stdout)
+    assert [one["app"] for one in document["error"]["done"]] == ["radicale"]
+
+
 def test_the_names_of_what_may_sleep_are_completed(sleeper: Face) -> None:
     complete = ShellComplete(cli, {}, "ez-homelab", "_EZ_HOMELAB_COMPLETE")
     folder = ["--lab", str(sleeper.there.folder)]

@@ -197,5 +197,5 @@ def test_error_of_an_apply(ask: Callable[..., Any], server: FakeHost, monkeypatc
     errors = printed["error"].pop("errors")
     assert set(errors[0]) == {key.removeprefix("error.") for key in ERROR if key != "error"}
     assert matched(ERROR, printed) == set(ERROR)
-    assert set(FAILED_ACTIONS) == {"error.errors"}
+    assert set(FAILED_ACTIONS) == {"error.errors", "error.done"}
     assert APPLIED_RECORD not in server.files

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,7 +11,7 @@ from ez_homelab.cli.complete import complete_sleeping
 from ez_homelab.cli.face import json_option, lab_option, open_lab, print_json, run, told
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Coroutine, Iterable
     from pathlib import Path
 
     from ez_homelab.lab import Homelab
@@ -31,7 +31,7 @@ def wake_command(apps: tuple[str, ...], lab_folder: Path | None, as_json: bool) 
     What an app sleeps with wakes too; its `lazy.group` does as a name.
     """
     lab = open_lab(lab_folder, progress=not as_json)
-    _show(lab, run(lab.wake(apps)), as_json=as_json)
+    _show(lab, lab.wake(apps), as_json=as_json)
 
 
 @click.command("sleep")
@@ -45,13 +45,25 @@ def sleep_command(apps: tuple[str, ...], lab_folder: Path | None, as_json: bool)
     What an app sleeps with falls asleep too; its `lazy.group` does as a name.
     """
     lab = open_lab(lab_folder, progress=not as_json)
-    _show(lab, run(lab.sleep(apps)), as_json=as_json)
+    _show(lab, lab.sleep(apps), as_json=as_json)
 
 
-def _show(lab: Homelab, moved: Iterable[Moved], *, as_json: bool) -> None:
+def _show(lab: Homelab, moving: Coroutine[Any, Any, tuple[Moved, ...]], *, as_json: bool) -> None:
+    from ez_homelab.lab.on_demand import OnDemandError
+
+    try:
+        moved = run(moving)
+    except OnDemandError as error:
+        if not as_json:
+            _show_moved(lab, error.done)
+        raise
     if as_json:
         print_json({"apps": [asdict(one) for one in moved]})
-        return
+    else:
+        _show_moved(lab, moved)
+
+
+def _show_moved(lab: Homelab, moved: Iterable[Moved]) -> None:
     addresses = {route.name: f": {route.address}" for route in lab.desired.routes}
     for one in moved:
         click.echo(f"{one.app} is {one.state}{addresses.get(one.app, '') if one.state == 'awake' else ''}")
