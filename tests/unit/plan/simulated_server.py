@@ -170,8 +170,7 @@ class SimulatedServer:
     def _on_demand(self, action: Action) -> None:
         names = {group.name: group.containers for group in self.server.wake_groups}
         require(action.name in names, "no such wake group")
-        waker = self.container("waker")
-        require(waker and waker.state == "running", "the waker does not answer")
+        require(self._holds(), "the waker does not answer")
         if action.verb == "hold":
             self.held.add(action.name)
             return
@@ -183,11 +182,15 @@ class SimulatedServer:
             assert there is not None
             self._put(replace(there, state="exited", health="none"))
 
+    def _holds(self) -> bool:
+        """Whether the waker can hold anything: it does where Traefik says that nobody gets past it."""
+        needed = (self.container("waker"), self.container("traefik"))
+        return all(one is not None and one.state == "running" for one in needed)
+
     def _quietly(self, name: str) -> None:
-        """A waker stops what it finds half started; what sleeps no longer it has to have forgotten."""
+        """What a waker watches, it has to leave alone first."""
         service = next((one for one in self.server.services if one.name == name), None)
-        waker = self.container("waker")
-        if service and service.wake_group and waker and waker.state == "running":
+        if service and service.wake_group and self._holds():
             require(service.wake_group in self.held, f"{name} is changed while the waker watches it")
 
     def _service(self, action: Action) -> None:
