@@ -277,14 +277,20 @@ async def test_a_waker_that_does_not_answer_is_evidence_and_no_failure(
 ) -> None:
     del applied.host.containers["waker"]
     wiki = await status_of(applied, "wiki")
-    assert (wiki.state, wiki.evidence) == ("asleep", f"{ASLEEP}; the waker did not answer")
+    assert (wiki.state, wiki.evidence) == ("asleep", "stopped; the waker did not answer")
     assert wiki.on_demand is not None
     assert wiki.on_demand.wakes is None
 
 
 async def test_one_that_the_waker_does_not_know(applied: LabOnFakeServer, waker: Waker) -> None:
     del waker.groups["wiki"]
-    assert (await status_of(applied, "wiki")).evidence == f"{ASLEEP}; the waker does not know of it"
+    assert (await status_of(applied, "wiki")).evidence == "stopped; the waker does not know of it"
+
+
+async def test_one_that_runs_does_so_whatever_the_waker_says(applied: LabOnFakeServer) -> None:
+    applied.host.containers["wiki"]["State"] |= {"Status": "running", "Health": {"Status": "healthy"}}
+    del applied.host.containers["waker"]
+    assert (await status_of(applied, "wiki")).evidence == "healthy; the waker did not answer"
 
 
 async def test_of_a_server_that_is_not_reached_nothing_is_told(applied: LabOnFakeServer, waker: Waker) -> None:

@@ -86,11 +86,17 @@ def _with(app: AppStatus, answer: WakerStatus | EzError | None) -> AppStatus:
     if app.on_demand is None or answer is None or app.state in ("unknown", "missing"):
         return app
     if isinstance(answer, EzError):
-        return replace(app, evidence=f"{app.evidence}; {answer.what}")
+        return _untold(app, answer.what)
     group = answer["apps"].get(app.on_demand.group)
     if group is None:
-        return replace(app, evidence=f"{app.evidence}; the waker does not know of it")
+        return _untold(app, "the waker does not know of it")
     return _with_group(app, group)
+
+
+def _untold(app: AppStatus, why: str) -> AppStatus:
+    """An app of which the waker tells nothing. That it wakes for whoever comes cannot be said then."""
+    seen = "stopped" if app.state == "asleep" else app.evidence
+    return replace(app, evidence=f"{seen}; {why}")
 
 
 def _with_group(app: AppStatus, group: Told) -> AppStatus:
