@@ -163,13 +163,17 @@ def _in_order_of_start(actions: Sequence[Action], server: DesiredServer) -> list
 
 
 def _after_the_old_waker(actions: Sequence[Action], server: DesiredServer, found: ObservedServer) -> list[Action]:
-    """What sleeps no longer, or by another engine from now on, is changed when no waker knows it any more.
+    """What sleeps no longer, or by another engine from now on, is changed or removed when no waker knows it any more.
 
-    One that does would stop it again.
+    One that does would stop it again, or wake it while it is removed.
     """
     none_left = waker_of(server) is None
+    wanted = {service.name for service in server.services}
     leaving = {service.key for service in server.services
                if (none_left if service.wake_group else _slept(service, found))}  # fmt: skip
+    leaving |= {
+        f"{one.project}/{one.name}" for one in found.containers if one.sleeps and one.name not in {*wanted, WAKER}
+    }
     after = [action.id for action in actions if _takes_away(action, server)]
     return [_waiting(one, after) if one.kind == "service" and one.name in leaving else one for one in actions]
 

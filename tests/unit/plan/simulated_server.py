@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from sleeping_apps import LAZY
+
 from ez_homelab.hosts import FileState
 from ez_homelab.images.reference import as_listed
 from ez_homelab.observe import AppliedRecord, ObservedServer, ObservedVolume
@@ -193,12 +195,20 @@ class SimulatedServer:
         if service and service.wake_group and self._holds():
             require(service.wake_group in self.held, f"{name} is changed while the waker watches it")
 
+    def _is_forgotten(self, container: ObservedContainer) -> bool:
+        """Whether no waker knows it: there is none, or it has read what sleeps from now on."""
+        told = next((file for file in self.server.files if file.path == LAZY), None)
+        state = self.found.files.get(LAZY)
+        read = told is not None and state is not None and state.sha256 == told.sha256
+        return container.restart_policy != "no" or not self.container("waker") or read
+
     def _service(self, action: Action) -> None:
         stack, _, name = action.name.partition("/")
         self._quietly(name)
         there = self.container(name)
         if action.verb == "remove":
             require(there and there.fingerprint is not None, "not our container")
+            require(not there or self._is_forgotten(there), "the waker wakes it while it is removed")
             self._drop(name)
             return
         if there and action.settings.get("paused") == "yes":

@@ -104,6 +104,16 @@ def test_a_waker_keeps_its_routes_itself() -> None:
     assert not planned(replace(found(), left_routes=("app-dokuwiki.yml",)))
 
 
+def test_what_sleeps_goes_when_no_waker_knows_it_any_more() -> None:
+    other = with_sleeping(with_service(ALWAYS_ON, replace(DATABASE, name="notes")), {"notes": ("notes",)})
+    seen = found(dokuwiki_db=ASLEEP)
+    before = {**seen.files, LAZY: replace(seen.files[LAZY], sha256="before")}  # type: ignore[type-var]
+    remove = by_id(planned(replace(seen, files=before), other))["core:service:wiki/dokuwiki-db"]
+    assert (remove.verb, remove.waits_for) == ("remove", (f"core:file:{LAZY}",))
+    remove = by_id(planned(seen, ALWAYS_ON))["core:service:wiki/dokuwiki-db"]
+    assert (remove.verb, remove.waits_for) == ("remove", (CLEAR, "core:service:core/waker"))
+
+
 @pytest.mark.parametrize("fields", [{}, ASLEEP])
 def test_a_change_is_made_in_quiet_and_planned_alike_whether_it_sleeps_or_not(fields: dict[str, Any]) -> None:
     seen = found(dokuwiki={**fields, "fingerprint": "before"}, dokuwiki_db=fields)
