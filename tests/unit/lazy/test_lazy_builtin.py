@@ -41,7 +41,7 @@ def told(lab: Lab) -> Lazy:
 def test_an_app_as_the_catalog_has_it() -> None:
     lazy = told(lab_of(asleep("dokuwiki")))
     app = lazy.apps["dokuwiki"]
-    assert (lazy.title, app.title, app.icon) == ("EZ-Homelab", "DokuWiki", "")
+    assert (lazy.title, app.title) == ("EZ-Homelab", "DokuWiki")
     assert (app.idle, app.timeout, app.clients, app.awake) == (1800, 60, "hold", ())
     [route] = app.routes
     assert (route.name, route.rule) == ("dokuwiki", "Host(`dokuwiki.lab.localhost`)")

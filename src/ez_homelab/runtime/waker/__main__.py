@@ -35,7 +35,6 @@ async def run(options: Options) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     settings = Settings(options.config / "lazy.json")
     statistics = Statistics(options.data / "statistics.json")
-    pages = Pages(options.config / "icons")
     url = f"http://{options.address}:{options.port}"
     tools = Tools(
         docker=Docker(options.docker),
@@ -47,7 +46,7 @@ async def run(options: Options) -> None:
     )
     apps = Apps(settings, tools, Holds(options.data / "held.json"))
     telling = Telling(apps, statistics)
-    door = Door(apps, pages, statistics, telling, Room(options.spool))
+    door = Door(apps, Pages(), statistics, telling, Room(options.spool))
     async with AsyncExitStack() as closing:
         closing.push_async_callback(apps.stop)
         server = Server(door.handle)

@@ -162,7 +162,7 @@ class Door:
         elif name == "retry" and exchange.head.method == "POST":
             await self._retry(exchange, keeper)
         else:
-            file = self._pages.icon(keeper.app.icon) if name == "icon" else self._pages.file(name)
+            file = self._pages.file(name)
             if file is None:
                 await exchange.say(404, "Nothing is here.")
             else:

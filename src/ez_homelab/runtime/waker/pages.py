@@ -18,13 +18,7 @@ if TYPE_CHECKING:
     from .statistics import Wakes
 
 HERE = Path(__file__).parent
-KINDS = {
-    ".css": "text/css",
-    ".js": "text/javascript",
-    ".svg": "image/svg+xml",
-    ".png": "image/png",
-    ".webp": "image/webp",
-}
+KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 REFRESH = 2
 LOG_LINE = 400
 POLICY = "; ".join(
@@ -65,8 +59,7 @@ class File:
 class Pages:
     """Renders the page; keeps its files in memory."""
 
-    def __init__(self, icons: Path) -> None:
-        self._icons = icons
+    def __init__(self) -> None:
         self._files = {path.name: _file(path) for path in sorted((HERE / "static").iterdir())}
         texts = b"".join(file.content for file in self._files.values())
         self._version = hashlib.sha256(texts).hexdigest()[:12]
@@ -75,13 +68,6 @@ class Pages:
     def file(self, name: str) -> File | None:
         """A file of the page's own."""
         return self._files.get(name)
-
-    def icon(self, name: str) -> File | None:
-        """An app's icon; None where there is none."""
-        try:
-            return _file(self._icons / name) if name else None
-        except (OSError, KeyError):
-            return None
 
     def page(self, keeper: Keeper, wakes: Wakes, lab: str, target: str) -> bytes:
         """The page of an app as it is now. `target`: what the person asked for, which is where it leads in the end."""
@@ -96,7 +82,7 @@ class Pages:
             state=escape(told["state"]),
             role="alert" if failed else "status",
             refresh="" if failed else f'<noscript><meta http-equiv="refresh" content="{REFRESH}"></noscript>',
-            picture=_picture(keeper),
+            letter=escape(keeper.app.title[:1].upper() or "?"),
             failure=_failure(keeper, target) if failed else "",
             progress="" if failed else _progress(told),
             then="starts" if failed else "is there",
@@ -126,12 +112,6 @@ def wants_page(method: str, accept: str, destination: str) -> bool:
 
 def _seconds(seconds: float) -> str:
     return "about a second" if seconds < 1.5 else f"about {seconds:.0f} seconds"
-
-
-def _picture(keeper: Keeper) -> str:
-    if keeper.app.icon:
-        return f'<img class="icon" src="{OWN_PATHS}icon" alt="" width="64" height="64">'
-    return f'<span class="icon letter" aria-hidden="true">{escape(keeper.app.title[:1].upper() or "?")}</span>'
 
 
 def _progress(told: dict[str, str]) -> str:

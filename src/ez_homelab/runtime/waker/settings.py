@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("waker.settings")
 
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9_.-]{0,61}[a-z0-9])?")
-ICON = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.(?:svg|png|webp)")
 KINDS = ("http", "tcp", "health", "running")
 CLIENTS = ("hold", "503")
 OUTSIDE_A_RULE = re.compile(r"[\x00-\x1f\x7f]")
@@ -89,7 +88,6 @@ class LazyApp:
     title: str
     routes: tuple[LazyRoute, ...]
     containers: tuple[Container, ...]
-    icon: str = ""
     idle: float = 900.0
     timeout: float = 120.0
     page_after: float = 1.0
@@ -203,7 +201,6 @@ def _app_of(entry: Mapping[str, Any]) -> LazyApp:
         title=_value(entry, "title", str),
         routes=tuple(_route(one) for one in _filled(entry, "routes")),
         containers=tuple(_container(one) for one in _filled(entry, "containers")),
-        icon=_icon(entry),
         idle=_positive(entry, "idle", plain.idle),
         timeout=_positive(entry, "timeout", plain.timeout),
         page_after=_positive(entry, "page_after", plain.page_after),
@@ -281,13 +278,6 @@ def _name(entry: Mapping[str, Any]) -> str:
     if not NAME.fullmatch(name):
         raise SettingsError(f"name: {name!r} is no name (lower case, digits, dashes)")
     return name
-
-
-def _icon(entry: Mapping[str, Any]) -> str:
-    icon = _value(entry, "icon", str, "")
-    if icon and not ICON.fullmatch(icon):
-        raise SettingsError(f"icon: {icon!r} is no file name of a picture (svg, png, webp)")
-    return icon
 
 
 def _filled(entry: Mapping[str, Any], name: str) -> list[Any]:

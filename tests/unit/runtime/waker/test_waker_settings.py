@@ -18,7 +18,6 @@ from ez_homelab.runtime.waker.settings import Address, Settings, SettingsError, 
 WIKI: dict[str, Any] = {
     "name": "wiki",
     "title": "Wiki",
-    "icon": "wiki.svg",
     "routes": [{"name": "wiki", "rule": "Host(`wiki.lab`)", "url": "http://wiki:8080"}],
     "containers": [
         {"name": "wiki-db", "ready": {"kind": "tcp", "url": "tcp://wiki-db:3306"}},
