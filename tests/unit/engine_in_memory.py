@@ -162,9 +162,9 @@ class EngineInMemory(FakeHost):
     def _container_command(self, words: tuple[str, ...]) -> tuple[int, str]:
         match words[0]:
             case "ls" if "--format" in words:
-                ours = [
-                    name for name, one in self.containers.items() if "ez-homelab.fingerprint" in one["Config"]["Labels"]
-                ]
+                asked = [word.removeprefix("label=") for word in words if word.startswith("label=")]
+                ours = [name for name, one in self.containers.items()
+                        if all(_has(one["Config"]["Labels"], label) for label in asked)]  # fmt: skip
                 return 0, "".join(f"{name}\n" for name in ours)
             case "ls":
                 return 0, "".join(f"{name}\n" for name in self.containers)
@@ -264,6 +264,12 @@ class EngineInMemory(FakeHost):
             self.files = {path: file for path, file in self.files.items() if not path.startswith(f"{gone}/")}
             self.folders = {path for path in self.folders if path != gone and not path.startswith(f"{gone}/")}
         return Completed(command, 0, "", "")
+
+
+def _has(labels: dict[str, str], wanted: str) -> bool:
+    """Docker's filter: a label of that name, with that value where one is said."""
+    name, with_value, value = wanted.partition("=")
+    return name in labels and (not with_value or labels[name] == value)
 
 
 ONE_APP = "version: 1\ndomain: lab.localhost\nstacks: {wiki: [dokuwiki]}\n"

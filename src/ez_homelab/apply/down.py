@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ez_homelab.apply.containers import compose, remove
+from ez_homelab.config.model import CORE
 from ez_homelab.config.rules import ON_DEMAND_APPS
 from ez_homelab.hosts import Command, run_checked
 from ez_homelab.observe import docker
@@ -23,7 +24,7 @@ async def take_down(host: Host, server: DesiredServer, progress: Progress) -> tu
 
     Returns the stacks, and single containers of ours that belong to none of them any longer.
     """
-    await _remove_wakers(host, server)
+    await _remove_wakers(host)
     markers = [f"{stack.folder}/{MARKER}" for stack in server.stacks]
     present = await host.states([*markers, *(f"{stack.folder}/compose.yaml" for stack in server.stacks)])
     taken = []
@@ -39,20 +40,25 @@ async def take_down(host: Host, server: DesiredServer, progress: Progress) -> tu
     return tuple(taken)
 
 
-async def _remove_wakers(host: Host, server: DesiredServer) -> None:
-    """Whoever comes while the lab is taken down would have an app started again that is just being removed."""
-    wakers = [service.name for service in server.services if service.app in WAKERS]
-    shown = (await host.run(docker.inspect_containers(wakers))).stdout if wakers else ""
-    ours = [container.name for container in docker.parse_containers(shown) if container.fingerprint is not None]
-    if ours:
+async def _remove_wakers(host: Host) -> None:
+    """Whoever comes while the lab is taken down would have an app started again that is just being removed.
+
+    What wakes apps now counts: homelab.yaml may name another engine since the last apply, or let nothing sleep.
+    """
+    names = await _ours(host, f"com.docker.compose.project={CORE}")
+    wakers = sorted(name for name in names if any(f"{name}-".startswith(f"{app}-") for app in WAKERS))
+    if wakers:
         # Removed and not stopped, so that after half a `down` none looks as if a person had stopped it.
-        order = Command(("docker", "container", "rm", "--force", *ours), timeout=60)
-        await run_checked(host, order, what=f"cannot remove {', '.join(ours)}")
+        order = Command(("docker", "container", "rm", "--force", *wakers), timeout=60)
+        await run_checked(host, order, what=f"cannot remove {', '.join(wakers)}")
 
 
 async def _left_over(host: Host) -> list[str]:
     """Containers of ours that are still there: of apps or stacks that were taken out of homelab.yaml meanwhile."""
-    question = docker.probe(
-        "container", "ls", "--all", "--filter", f"label={FINGERPRINT_LABEL}", "--format", "{{.Names}}"
-    )
+    return await _ours(host)
+
+
+async def _ours(host: Host, *labels: str) -> list[str]:
+    filters = [word for label in (FINGERPRINT_LABEL, *labels) for word in ("--filter", f"label={label}")]
+    question = docker.probe("container", "ls", "--all", *filters, "--format", "{{.Names}}")
     return (await run_checked(host, question, what="cannot list containers")).stdout.split()

@@ -297,6 +297,25 @@ async def test_down_removes_first_what_would_start_an_app_again(there: LabOnFake
     assert "compose" in orders[1]
 
 
+async def test_down_removes_first_what_wakes_apps_now_and_not_what_is_to_do_so_after_the_next_apply(
+    there: LabOnFakeServer,
+) -> None:
+    there.write(SLEEPER)
+    await there.apply()
+    there.write(f"on_demand: {{engine: sablier}}\n{SLEEPER}")
+    before = len(there.host.orders())
+    await there.lab.down()
+    orders = [order for order in there.host.orders()[before:] if order.startswith("docker co")]
+    assert orders[0] == "docker container rm --force waker waker-control"
+
+
+async def test_down_kills_nothing_but_the_core_stacks_own(there: LabOnFakeServer) -> None:
+    there.write(ONE_APP.replace("dokuwiki", "{waker-notes: {app: dokuwiki}}"))
+    await there.apply()
+    await there.lab.down()
+    assert not [order for order in there.host.orders() if "--force" in order.split()]
+
+
 # --- apps that sleep -------------------------------------------------------------------------------------------
 
 SLEEPER = "version: 1\ndomain: lab.localhost\nstacks: {wiki: [{dokuwiki: {lazy: {mode: stop}}}]}\n"
