@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ez_homelab.render.instance import Instance
     from ez_homelab.route import Clients
 
+ROUTER_ENDINGS = ("page", "monitor", "waker")
+"""What comes behind a route's name in those of the routers and services that belong to its sleep."""
+
 NEVER = "say `lazy: off` for {name} in homelab.yaml"
 
 
@@ -43,8 +46,22 @@ def find_asleep(instances: Sequence[Instance]) -> Asleep:
     for members in groups.values():
         for instance in members:
             _require_leave(instance, members, needed.get(instance.app.id, ()))
+    _require_distinct_routers(sleeping)
     lazy = {instance.name: one for members in groups.values() for one in [_lazy(members)] for instance in members}
     return Asleep(lazy, tuple(_warnings(instances, lazy)))
+
+
+def _require_distinct_routers(sleeping: Sequence[Instance]) -> None:
+    """Raises `UsageError` where what leads to one app would be called as what leads to another one that sleeps."""
+    names = {instance.name for instance in sleeping}
+    for name in sorted(names):
+        if taken := [other for ending in ROUTER_ENDINGS if (other := f"{name}-{ending}") in names]:
+            raise UsageError(
+                f"{name} and {taken[0]} cannot both sleep under these names",
+                cause=f"while {name} sleeps Traefik leads to what wakes it by routers called {name}-..., "
+                f"and {taken[0]} is one of them",
+                fix=f"give {taken[0]} another name in homelab.yaml",
+            )
 
 
 def _needed_by(instances: Iterable[Instance]) -> dict[str, list[Instance]]:

@@ -53,6 +53,14 @@ def refusal(folder: Folder, *apps: AppInstance, **more: Any) -> UsageError:
     return refused.value
 
 
+@pytest.mark.parametrize("ending", ["page", "monitor", "waker"])
+def test_no_app_that_sleeps_is_called_as_a_router_of_another_one(folder: Folder, ending: str) -> None:
+    folder.app("sample", more=SUITABLE)
+    told = refusal(folder, asleep("sample"), asleep(f"sample-{ending}", "sample"))
+    assert told.what == f"sample and sample-{ending} cannot both sleep under these names"
+    folder.desired(asleep("sample"), awake(f"sample-{ending}", "sample"))
+
+
 REFUSED = {
     "lazy: {suitable: false, reason: It counts the hours.}": "sample may not sleep: It counts the hours.",
     f"{SUITABLE}\nnetwork: {{publish: [{{port: 2222, reason: SSH}}]}}": (

@@ -196,9 +196,10 @@ class Apps:
                 pass
             self._look.clear()
             try:
+                asked = self._tools.clock()
                 running = await self._tools.docker.running()
                 for keeper in self.keepers.values():
-                    keeper.found(running)
+                    keeper.found(running, asked)
             except DockerError as fault:
                 log.warning("%s", fault)
             except Exception:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,7 @@ class Keeper:
         self.app = app
         self._look_soon = look_soon
         self._look_after = False
+        self._done_at = -math.inf
         self.life = Life(since=tools.clock())
         self.in_flight = 0
         """Requests that the waker itself is handing on, those of monitors left out."""
@@ -142,9 +144,13 @@ class Keeper:
         elif not started:
             self._look_after = True
 
-    def found(self, running: Mapping[str, bool]) -> None:
-        """Docker says which containers run. What is being done already goes on undisturbed."""
+    def found(self, running: Mapping[str, bool], asked: float) -> None:
+        """Docker says which containers run; it was asked at that time. What is being done goes on undisturbed."""
         if self.at_work:
+            return
+        if asked < self._done_at:
+            # What it says may be older than what was done since.
+            self._look_soon()
             return
         if self.held:
             self._mind_route()
@@ -205,6 +211,7 @@ class Keeper:
         except Exception:
             log.exception("%s: what was being done has failed", self.app.name)
             self._give_up("the waker has failed; its log says why")
+        self._done_at = self.now
         if self._look_after:
             self._look_after = False
             self._look_soon()
@@ -241,10 +248,12 @@ class Keeper:
         for container in self.app.containers:
             self.step = container.name
             self._died.clear()
-            queued = self.now
+            # Waiting for others to start is no fault of this app's.
+            time = asyncio.get_running_loop().time
+            left = (limit.when() or 0.0) - time()
+            limit.reschedule(None)
             async with self._tools.starts:
-                # Waiting for others to start is no fault of this app's.
-                limit.reschedule((limit.when() or 0.0) + self.now - queued)
+                limit.reschedule(time() + left)
                 await self._whole(self._tools.docker.start(container.name))
             await until_ready(container, self._tools.docker, self.own_ports, self._died, self._tools.clock)
 

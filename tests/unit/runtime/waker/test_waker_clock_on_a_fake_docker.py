@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -258,3 +259,35 @@ def test_holds_that_cannot_be_read_or_written_are_none(tmp_path: Path) -> None:
     held = Holds(tmp_path / "nowhere" / "held.json", lambda: 0.0)
     held.add("wiki", Hold(9, slept=True))
     assert held.of("wiki") == Hold(9, slept=True)
+
+
+async def test_what_docker_said_before_something_was_done_counts_no_more(tmp_path: Path) -> None:
+    world = World(tmp_path, [])
+    asked = world.monotonic
+    before = await world.engine.running()
+    world.monotonic += 1
+    world.keeper.ask()
+    await world.keeper.idle()
+    assert world.keeper.life.state is State.AWAKE
+    world.keeper.found(before, asked)
+    await world.keeper.idle()
+    assert world.keeper.life.state is State.AWAKE
+    assert world.engine.done == ["start wiki"]
+    world.engine.up.clear()
+    world.keeper.found(await world.engine.running(), world.monotonic)
+    assert world.keeper.life.state is State.ASLEEP
+
+
+async def test_waiting_for_other_starts_is_no_part_of_an_apps_own_time(tmp_path: Path) -> None:
+    world = World(tmp_path, [])
+    world.keeper.app = replace(world.keeper.app, timeout=0.2)
+    starts = world.keeper._tools.starts
+    for _ in range(4):
+        await starts.acquire()
+    world.keeper.ask()
+    await asyncio.sleep(0.4)
+    assert world.keeper.life.state is State.WAKING
+    for _ in range(4):
+        starts.release()
+    await world.keeper.idle()
+    assert world.keeper.life.state is State.AWAKE
