@@ -22,6 +22,7 @@ from ez_homelab.testing.fake_host import FakeHost
 from ez_homelab.waker_admin import WAKER
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from ez_homelab.hosts import Command
@@ -57,6 +58,8 @@ class EngineInMemory(FakeHost):
         self.volumes: dict[str, dict[str, str]] = {}
         self.containers: dict[str, dict[str, Any]] = {}
         self.ill: set[str] = set()
+        self.fails: Callable[[str, dict[str, Any]], bool] = lambda name, _service: name in self.ill
+        """Whether a container of that name and definition does not get well."""
         self.without: set[str] = set()
         """References that no registry has."""
         self.routes: list[str] = []
@@ -85,7 +88,9 @@ class EngineInMemory(FakeHost):
         words = command.argv[1:]
         method = getattr(self, f"_{words[0]}", None)
         status, out = (2, f"no such command: {words}") if method is None else method(command, words[1:])
-        return Completed(command, status, "" if status else out, out if status else "")
+        # Of several containers, Docker tells of those that are there, and that others are not.
+        told = words[:2] == ("container", "inspect")
+        return Completed(command, status, out if told or not status else "", out if status else "")
 
     def _pull(self, _command: Command, words: tuple[str, ...]) -> tuple[int, str]:
         name = as_named(words[0])
@@ -223,12 +228,13 @@ class EngineInMemory(FakeHost):
         if not isinstance(name, str):  # `docker container ...`
             return self._container_command(service)
         self._count += 1
-        health = "unhealthy" if name in self.ill else "healthy"
+        ill = self.fails(name, service)
+        health = "unhealthy" if ill else "healthy"
         ends = {network: {"NetworkID": self.networks[network]["Id"]} for network in service.get("networks", ())}
         labels = service["labels"] | ({"com.docker.compose.project": project} if project else {})
         labels = labels | {"com.docker.compose.config-hash": hashlib.sha256(repr(service).encode()).hexdigest()}
         return {
-            "Id": f"c{self._count}", "Name": f"/{name}", "Image": "sha256:1", "RestartCount": 4 * (name in self.ill),
+            "Id": f"c{self._count}", "Name": f"/{name}", "Image": "sha256:1", "RestartCount": 4 * ill,
             "Config": {"Image": service["image"], "Labels": labels},
             "State": {"Status": "running", "Health": {"Status": health}, "ExitCode": 0, "OOMKilled": False,
                       "Error": "", "StartedAt": "2026-01-01T00:00:00Z"},

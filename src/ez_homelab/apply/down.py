@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ez_homelab.apply.containers import compose, remove
+from ez_homelab.apply.wakers import WAKERS
 from ez_homelab.config.model import CORE
-from ez_homelab.config.rules import ON_DEMAND_APPS
 from ez_homelab.hosts import Command, run_checked
 from ez_homelab.observe import docker
 from ez_homelab.render.desired import FINGERPRINT_LABEL, MARKER
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from ez_homelab.hosts import Host
     from ez_homelab.progress import Progress
     from ez_homelab.render.desired import DesiredServer
-
-WAKERS = frozenset(app for apps in ON_DEMAND_APPS.values() for app in apps)
 
 
 async def take_down(host: Host, server: DesiredServer, progress: Progress) -> tuple[str, ...]:

@@ -48,11 +48,13 @@ async def make_pending(
     now: DesiredServer,
     found: ObservedServer,
     outcomes: Iterable[Outcome],
+    unguarded: Collection[str] = (),
 ) -> Pending | None:
     """What going back with the stack takes; None where nothing of it was changed, or nothing was there before.
 
     `before` is the server in generation `base`, `found` what the look before the run found, `outcomes` the run's. What
-    an earlier run changed that was cut off goes back too; a text that a person chose to keep stays.
+    an earlier run changed that was cut off goes back too; a text that a person chose to keep stays, and so does what
+    says who may open what, but for the files that are `unguarded`.
     """
     old, new = _stack(before, stack), _stack(now, stack)
     done = [outcome for outcome in outcomes if outcome.state != "skipped"]
@@ -61,7 +63,7 @@ async def make_pending(
     if old is None or (old == new and not _differing(old, before, now)):
         return None
     changed = tried | {service.name for service in old.services if _altered(service, found)}
-    files = _differing(old, before, now) - found.applied.kept.keys() - _told(old, done) - _guards(now)
+    files = _differing(old, before, now) - found.applied.kept.keys() - _told(old, done) - (_guards(now) - {*unguarded})
     written = {outcome.action.name for outcome in done if outcome.action.kind == "file" and outcome.state == "done"}
     if not tried and not files & written:
         return None

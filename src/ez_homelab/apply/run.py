@@ -124,7 +124,7 @@ class Apply:
         second = await self._execute(rest, observed, journal, run, _failed(known))
         outcomes = (*(one for one in first if one.action.id not in {two.action.id for two in second}), *second)
         returned = await self._return_failed(outcomes, observed)
-        errors = [*returned.values(), *_other_errors(outcomes, returned)]
+        errors = [*dict.fromkeys(returned.values()), *_other_errors(outcomes, returned)]
         try:
             await self._record(rest, outcomes, observed)
             await self.surroundings.keep(plan, self._stack_outcomes(outcomes, returned), run)

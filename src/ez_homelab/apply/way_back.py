@@ -47,6 +47,14 @@ class WentBackError(EzError):
             fix=_mend(failure),
         )
 
+    def leave_asleep(self, apps: Sequence[str]) -> None:
+        """Add that these apps sleep as before, and that nothing wakes them any more."""
+        names = " and ".join(apps)
+        self.what += f"; {names} cannot be opened until the next apply"
+        self.cause += f"; as before, {names} is to be woken by what the core stack no longer has, and others need it so"
+        self.fix += f"; or to open {names} again: let it sleep in homelab.yaml (`lazy`, `on_demand`) as it did"
+        self.args = (self.what,)
+
     def to_dict(self) -> dict[str, object]:
         """The error with the stack, its generation, what its containers run now, and what failed first."""
         return super().to_dict() | {

@@ -9,7 +9,7 @@ from engine_in_memory import ONE_APP, LabOnFakeServer
 
 from ez_homelab.apply.failures import ApplyFailedError, NotSettledError
 from ez_homelab.apply.journal import Journal
-from ez_homelab.apply.way_back import GoBackFailedError
+from ez_homelab.apply.way_back import GoBackFailedError, WentBackError
 from ez_homelab.errors import EzError, HealthError, LockedError, PlanStaleError, PrerequisiteError
 from ez_homelab.hosts import Command
 from ez_homelab.hosts.memory import MemoryFile
@@ -387,6 +387,63 @@ async def test_what_a_failed_run_held_is_released_when_all_is_taken_back(there: 
         await there.apply()
     assert waker_was_told(there)[2:] == ["hold dokuwiki 300", "hold dokuwiki 3600", "release dokuwiki"]
     assert HELD not in there.host.files
+
+
+def always_on(name: str, service: dict[str, Any]) -> bool:
+    """The wiki does not get well where it is not to sleep any longer."""
+    return name == "dokuwiki" and service.get("restart") != "no"
+
+
+def known_to_the_waker(there: LabOnFakeServer) -> list[str]:
+    return [app["name"] for app in there.host._lazy()["apps"]]
+
+
+@pytest.mark.parametrize("engine", ["builtin", "sablier"])
+async def test_what_is_taken_back_to_sleep_has_its_waker_back(there: LabOnFakeServer, engine: str) -> None:
+    there.write(SLEEPER)
+    await there.apply()
+    other = f"on_demand: {{engine: sablier}}\n{SLEEPER}"
+    there.write(ONE_APP if engine == "builtin" else other)
+    there.host.fails = lambda name, service: always_on(name, service) or "sablier.enable" in service["labels"]
+    with pytest.raises(WentBackError) as error:
+        await there.apply()
+    assert error.value.stack == "wiki"
+    assert {"waker", "waker-control"} <= there.host.containers.keys()
+    assert "sablier" not in there.host.containers
+    assert known_to_the_waker(there) == ["dokuwiki"]
+    assert there.host.routes == ["app-dokuwiki.yml"]
+    assert await there.lab.plan()
+    there.host.fails = lambda _name, _service: False
+    await there.apply()
+    assert "waker" not in there.host.containers
+
+
+TWO = SLEEPER.replace("}}}]", "}}}], other: [{notes: {app: dokuwiki, lazy: {mode: MODE}}}]")
+
+
+async def test_a_waker_that_stays_knows_again_what_is_taken_back(there: LabOnFakeServer) -> None:
+    there.write(TWO.replace("MODE", "stop"))
+    await there.apply()
+    there.write(TWO.replace("stop", "off").replace("MODE", "stop"))
+    there.host.fails = always_on
+    with pytest.raises(WentBackError):
+        await there.apply()
+    assert known_to_the_waker(there) == ["dokuwiki", "notes"]
+
+
+@pytest.mark.parametrize(("before", "after"), [("off", "stop"), ("stop", "off"), ("stop", "stop, idle: 5m")])
+async def test_where_the_waker_of_before_would_harm_others_it_is_told_what_cannot_be_opened(
+    there: LabOnFakeServer, before: str, after: str
+) -> None:
+    there.write(TWO.replace("MODE", before))
+    await there.apply()
+    there.write(TWO.replace("stop", "off").replace("MODE", after))
+    there.host.fails = always_on
+    with pytest.raises(WentBackError) as error:
+        await there.apply()
+    assert "dokuwiki cannot be opened" in error.value.what
+    assert "lazy" in error.value.fix
+    assert after == "off" or known_to_the_waker(there) == ["notes"]
 
 
 async def test_what_a_killed_run_held_is_released_by_the_next(there: LabOnFakeServer) -> None:
