@@ -348,6 +348,9 @@ class Keeper:
         try:
             if self._tools.routes.leads(self.app) is not direct:
                 self._tools.routes.write(self.app, direct=direct)
+            else:
+                # Traefik may have missed the touch before.
+                self._tools.routes.nudge()
         except OSError as fault:
             self.trouble = f"the route file cannot be written: {fault}"
         else:

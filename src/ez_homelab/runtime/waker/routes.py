@@ -56,7 +56,7 @@ class RouteFiles:
         """Take an app's file away."""
         with contextlib.suppress(OSError):
             (self._folder / _file(app)).unlink()
-            self._touch()
+            self.nudge()
 
     def others(self, apps: Iterable[str]) -> list[str]:
         """The names of files that are here for apps that are none of these."""
@@ -74,11 +74,16 @@ class RouteFiles:
             file.flush()
             os.fsync(file.fileno())
         beside.replace(self._folder / _file(app))
-        self._touch()
+        self.nudge()
 
-    def _touch(self) -> None:
-        if self._nudge is not None:
-            os.utime(self._nudge)
+    def nudge(self) -> None:
+        """Have Traefik read the files again. Raises `OSError`, also where it would touch a file that is gone."""
+        if self._nudge is None:
+            return
+        os.utime(self._nudge)
+        # A file that is mounted by itself stays the old one where it is replaced.
+        if not self._nudge.stat().st_nlink:
+            raise OSError(f"{self._nudge} was replaced; `docker restart waker` sees the new one")
 
     def _document(self, app: LazyApp, *, direct: bool) -> dict[str, Any]:
         routers: dict[str, Any] = {}

@@ -291,3 +291,17 @@ async def test_waiting_for_other_starts_is_no_part_of_an_apps_own_time(tmp_path:
         starts.release()
     await world.keeper.idle()
     assert world.keeper.life.state is State.AWAKE
+
+
+async def test_traefik_is_made_to_read_a_route_again_that_it_does_not_follow(tmp_path: Path) -> None:
+    world = World(tmp_path, [])
+    nudged: list[None] = []
+    world.keeper._tools.routes.nudge = lambda: nudged.append(None)  # type: ignore[method-assign]
+    world.keeper.ask()
+    await world.keeper.idle()
+    before = len(nudged)
+    world.keeper.direct = None
+    world.monotonic += 60
+    world.keeper.found(await world.engine.running(), world.monotonic)
+    await world.keeper.idle()
+    assert len(nudged) == before + 1

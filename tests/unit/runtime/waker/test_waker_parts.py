@@ -87,6 +87,15 @@ def test_requests_by_service() -> None:
     assert requests_by_service(text) == {"wiki@file": 15.0, "wiki-waker@file": 7.0}
 
 
+def test_a_nudge_that_was_replaced_is_told(tmp_path: Path) -> None:
+    with (tmp_path / "nudge").open("w") as mounted:
+        files = RouteFiles(tmp_path, "http://127.0.0.1:9095", Path(f"/proc/self/fd/{mounted.fileno()}"))
+        files.nudge()
+        (tmp_path / "nudge").unlink()
+        with pytest.raises(OSError, match="was replaced; `docker restart waker` sees the new one"):
+            files.nudge()
+
+
 def test_route_files(tmp_path: Path) -> None:
     nudge = tmp_path / "nudge"
     nudge.touch()
