@@ -115,16 +115,14 @@ def is_asleep(service: DesiredService, container: ObservedContainer) -> bool:
 
 
 def held(service: DesiredService, container: ObservedContainer) -> str:
-    """How a person stopped the service's container; empty where nobody did. What sleeps cannot be held."""
-    return "" if service.wake_group else container.held
+    """How a person stopped the service's container; empty where nobody did. What sleeps can only be paused."""
+    return "" if service.wake_group and container.state != "paused" else container.held
 
 
 def state_of(service: DesiredService, container: ObservedContainer) -> tuple[State, str]:
     """What Docker says of the service's container, in our words."""
     if is_asleep(service, container):
         return "asleep", ASLEEP
-    if service.wake_group and container.state == "paused":
-        return "failed", container.held
     return container_state(container)
 
 

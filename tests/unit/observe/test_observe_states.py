@@ -68,7 +68,7 @@ LAZY = replace(DESIRED.servers["core"].services[-1], wake_group="glances")
         ({}, "running"),
         ({"health": "starting"}, "starting"),
         ({"health": "unhealthy"}, "failed"),
-        ({"state": "paused"}, "failed"),
+        ({"state": "paused"}, "held"),
         ({"state": "dead"}, "failed"),
     ],
 )

@@ -221,11 +221,14 @@ def test_where_a_person_stopped_traefik_nobody_comes() -> None:
     assert HOLD in by_id(planned(seen, start_held=True))
 
 
-def test_one_that_is_paused_is_let_go_on_and_one_that_is_ill_is_restarted() -> None:
-    plan = planned(found(dokuwiki={"state": "paused"}))
-    assert plan.held == ()
-    action = by_id(plan)["core:service:wiki/dokuwiki"]
-    assert (action.verb, action.cause, action.settings) == ("start", "paused by a person", {"paused": "yes"})
+def test_one_that_a_person_paused_is_left_alone_and_one_that_is_ill_is_restarted() -> None:
+    paused = found(dokuwiki={"state": "paused"})
+    plan = planned(paused)
+    assert plan.actions == ()
+    assert [(held.name, held.reason) for held in plan.held] == [("wiki/dokuwiki", "paused by a person")]
+    assert [row.kind for row in find_drift(DESIRED, {"core": paused})] == ["held"]
+    action = by_id(planned(paused, start_held=True))["core:service:wiki/dokuwiki"]
+    assert (action.verb, action.settings) == ("start", {"paused": "yes"})
     assert by_id(planned(found(dokuwiki={"health": "unhealthy"})))["core:service:wiki/dokuwiki"].verb == "restart"
 
 
