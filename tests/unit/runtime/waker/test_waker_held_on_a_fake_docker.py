@@ -135,6 +135,7 @@ def test_an_app_whose_names_cannot_be_led_to_the_waker_is_not_held(world: World)
 
 
 def test_orders_that_make_no_sense(world: World) -> None:
+    world.order("POST", "/apps/kept/wake")
     assert world.order("POST", "/apps/kept/hold/0")["kind"] == "request"
     assert world.order("POST", "/apps/kept/hold/3601")["kind"] == "request"
     assert world.order("POST", "/apps/kept/hold/soon")["kind"] == "request"
