@@ -44,7 +44,8 @@ class ObservedContainer:
     network_mode: str = ""
     """As Docker says it: `container:ID` where it shares the network of another one."""
     restart_policy: str = ""
-    """Docker's word; `no` for what sleeps: a waker starts and stops it, and nothing else does."""
+    """Docker's word; `no` for what sleeps (a waker starts and stops it, nothing else does), or where an override says
+    so."""
     stopped_by: str = ""
     """Who stopped it, where that was no person: the engine (`observe/engine_start.py`), a run (`apply/cut_off.py`)."""
 
@@ -68,17 +69,23 @@ class ObservedContainer:
         """How a person stopped it; empty where nobody did.
 
         Docker restarts whatever ends by itself (`restart: unless-stopped`), so what stays ended was stopped by someone.
-        What Docker is not to restart tells nothing by having ended.
+        What an override keeps Docker from restarting may have ended by itself, and is as it is wanted all the same.
+        `observe.states.held` also knows of what sleeps.
         """
         if self.state == "paused":
             return "paused by a person"
-        ended = self.state == "exited" and not self.error and not self.stopped_by and not self.sleeps
-        return "stopped by a person" if ended else ""
+        if self.state != "exited" or self.error or self.stopped_by:
+            return ""
+        by_itself = ", or ended by itself (`restart: no`)" if self.restart_policy == "no" else ""
+        return f"stopped by a person{by_itself}"
 
     @property
     def sleeps(self) -> bool:
-        """Whether it was made to sleep while nobody uses it."""
-        return self.restart_policy == "no"
+        """Whether it looks as if it was made to sleep: Docker is not to start it, and no route leads to it by labels.
+
+        An override can say the first of what never sleeps.
+        """
+        return self.restart_policy == "no" and not any(label.startswith("traefik.") for label in self.labels)
 
     @property
     def shares_network_of(self) -> str:

@@ -115,21 +115,25 @@ def is_asleep(service: DesiredService, container: ObservedContainer) -> bool:
 
 
 def held(service: DesiredService, container: ObservedContainer) -> str:
-    """How a person stopped the service's container; empty where nobody did. What sleeps can only be paused."""
-    return "" if service.wake_group and container.state != "paused" else container.held
+    """How a person stopped the service's container; empty where nobody did. What sleeps can only be paused.
+
+    So can what sleeps no longer, until it is made anew; its own definition tells that it never did.
+    """
+    slept = container.sleeps and container.fingerprint != service.fingerprint
+    return "" if (service.wake_group or slept) and container.state != "paused" else container.held
 
 
 def state_of(service: DesiredService, container: ObservedContainer) -> tuple[State, str]:
     """What Docker says of the service's container, in our words."""
     if is_asleep(service, container):
         return "asleep", ASLEEP
-    return container_state(container)
+    return container_state(container, held(service, container))
 
 
-def container_state(container: ObservedContainer) -> tuple[State, str]:
-    """What Docker says of a container that is always to run, in our words."""
-    if container.held:
-        return "held", container.held
+def container_state(container: ObservedContainer, by: str) -> tuple[State, str]:
+    """What Docker says of a container that is to run, in our words; `by`: how a person stopped it, empty for not."""
+    if by:
+        return "held", by
     if container.crashes:
         ended = f", exit status {container.exit_code}" if container.exit_code else ""
         return "failed", f"crashes at its start{ended}"

@@ -88,7 +88,7 @@ class ServicePlanner:
                 "start", f"{by}; --start-held was given", settings
             )
         outdated = self._outdated(service, container, settings)
-        return outdated or (None if is_asleep(service, container) else _unwell(container, settings))
+        return outdated or (None if is_asleep(service, container) else _unwell(container))
 
     def _of_shared_networks(self, needs: Mapping[str, Need]) -> Iterator[tuple[str, Need]]:
         """What shares the network of a container that is made anew is made anew too, and what is started again with it:
@@ -239,7 +239,7 @@ def _what_changed(service: DesiredService, container: ObservedContainer) -> str:
     return f"image {before} with another digest"
 
 
-def _unwell(container: ObservedContainer, settings: Mapping[str, str]) -> Need | None:
+def _unwell(container: ObservedContainer) -> Need | None:
     if container.crashes:
         # Without its exit status, which Docker forgets at every new try: the same fault has to give the same plan.
         return Need("restart", "crashes at its start")
@@ -248,8 +248,6 @@ def _unwell(container: ObservedContainer, settings: Mapping[str, str]) -> Need |
             return Need("start", f"stopped by {container.stopped_by}")
         case "created" | "exited", _:
             return Need("start", f"did not start: {container.error}" if container.error else "never started")
-        case "paused", _:
-            return Need("start", container.held, settings)
         case "dead" | "removing", _:
             return Need("recreate", f"Docker calls it {container.state}")
         case "running", "unhealthy":

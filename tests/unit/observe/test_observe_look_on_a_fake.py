@@ -55,7 +55,7 @@ STATES = {
 
 @pytest.mark.parametrize("name", STATES)
 def test_the_state_of_a_container_in_our_words(name: str) -> None:
-    assert container_state(CONTAINERS[name]) == STATES[name]
+    assert container_state(CONTAINERS[name], CONTAINERS[name].held) == STATES[name]
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_the_state_of_a_container_in_our_words(name: str) -> None:
     [("cannot-start", '"no-such-program": executable file not found'), ("port-taken", "port is already")],
 )
 def test_why_a_container_did_not_start_is_evidence(name: str, said: str) -> None:
-    state, evidence = container_state(CONTAINERS[name])
+    state, evidence = container_state(CONTAINERS[name], CONTAINERS[name].held)
     assert state == "failed"
     assert said in evidence
 

@@ -7,6 +7,7 @@ import pytest
 from ez_homelab.config.model import AppInstance, Stack
 from ez_homelab.observe import Unknown
 from ez_homelab.observe.states import ASLEEP, app_statuses, held, state_of
+from ez_homelab.render.desired import FINGERPRINT_LABEL, DesiredService
 from ez_homelab.testing.make_lab import NOW, container_of, desired_of, make_lab, observed_as, replace_fields
 
 DESIRED = desired_of(make_lab())
@@ -94,8 +95,29 @@ def test_an_app_of_which_some_containers_sleep_is_as_the_others_are() -> None:
     assert told(state="exited") == ("asleep", ASLEEP)
 
 
-def test_what_sleeps_tells_nothing_by_having_ended_also_where_it_is_not_to_sleep_any_longer() -> None:
-    container = replace(container_of(LAZY), state="exited")
-    assert container.held == ""
-    assert held(LAZY, replace(container, restart_policy="unless-stopped")) == ""
-    assert replace(container, restart_policy="unless-stopped").held == "stopped by a person"
+ALWAYS_ON = DESIRED.servers["core"].services[-1]
+BY_OVERRIDE = "stopped by a person, or ended by itself (`restart: no`)"
+
+
+@pytest.mark.parametrize(
+    ("service", "fields", "words"),
+    [
+        (LAZY, {"restart_policy": "no"}, ""),
+        (LAZY, {"restart_policy": "unless-stopped"}, ""),
+        (ALWAYS_ON, {"restart_policy": "unless-stopped"}, "stopped by a person"),
+        # An override says so: it is as it is wanted.
+        (ALWAYS_ON, {"restart_policy": "no"}, BY_OVERRIDE),
+        (ALWAYS_ON, {"restart_policy": "no", "state": "paused"}, "paused by a person"),
+        # It was lazy when it was made, or is not told from that.
+        (ALWAYS_ON, {"restart_policy": "no", "fingerprint": "before"}, ""),
+        (ALWAYS_ON, {"restart_policy": "no", "fingerprint": "before", "state": "paused"}, "paused by a person"),
+        # What sleeps has no route on its labels.
+        (ALWAYS_ON, {"restart_policy": "no", "labels": {FINGERPRINT_LABEL: "before", "traefik.enable": "true"}},
+         BY_OVERRIDE),
+    ],
+)  # fmt: skip
+def test_who_stopped_what_has_ended(service: DesiredService, fields: dict[str, object], words: str) -> None:
+    container = replace_fields(container_of(service), {"state": "exited", **fields})
+    assert held(service, container) == words
+    if service is ALWAYS_ON:
+        assert state_of(service, container)[0] == ("held" if words else "failed")

@@ -221,6 +221,12 @@ def test_where_a_person_stopped_traefik_nobody_comes() -> None:
     assert HOLD in by_id(planned(seen, start_held=True))
 
 
+def test_one_that_never_sleeps_and_that_docker_is_not_to_restart_stays_as_a_person_left_it() -> None:
+    stopped = observed_as(ALWAYS_ON, containers={"dokuwiki": {**ASLEEP, "restart_policy": "no"}})["core"]
+    plan = planned(stopped, ALWAYS_ON)
+    assert (plan.actions, [held.name for held in plan.held]) == ((), ["wiki/dokuwiki"])
+
+
 def test_one_that_a_person_paused_is_left_alone_and_one_that_is_ill_is_restarted() -> None:
     paused = found(dokuwiki={"state": "paused"})
     plan = planned(paused)
