@@ -10,14 +10,12 @@ import math
 import time
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
 
+from ez_homelab.config.rules import WAKER
 from ez_homelab.errors import EzError
 from ez_homelab.hosts import Command
 
 if TYPE_CHECKING:
     from ez_homelab.hosts import Completed, Host
-
-WAKER = "waker"
-"""The name of its container."""
 
 ASK_WAKER = ("docker", "exec", "-i", WAKER, "python3", "-m", "waker.admin")
 """The command that asks it: the order follows as words, the answer is on standard output."""

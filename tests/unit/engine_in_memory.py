@@ -14,12 +14,12 @@ import yaml
 
 from ez_homelab.apply.journal import Journal
 from ez_homelab.config.files import init_lab
+from ez_homelab.config.rules import WAKER
 from ez_homelab.hosts.protocol import Completed
 from ez_homelab.images.reference import Reference
 from ez_homelab.lab import Homelab
 from ez_homelab.observe.look import APPLIED_RECORD
 from ez_homelab.testing.fake_host import FakeHost
-from ez_homelab.waker_admin import WAKER
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from ez_homelab.apply import copies, networks, quiet
 from ez_homelab.apply.containers import clear_routes, put_back, remove
 from ez_homelab.apply.pending import forget_pending, read_pending, save_pending
+from ez_homelab.config.rules import WAKER
 from ez_homelab.errors import CommandError, EzError
 from ez_homelab.hosts import Command, run_checked
 from ez_homelab.observe import docker
-from ez_homelab.plan.quiet import WAKER
 from ez_homelab.render.core import NUDGE_PATH, ROUTES_VOLUME
 
 if TYPE_CHECKING:

@@ -28,8 +28,10 @@ CORE_APPS = ("docker-socket-proxy", "traefik")
 """What every server has in front of its apps."""
 SIGN_ON_APPS: Mapping[SignOnEngine, tuple[str, ...]] = {"builtin": ("gate",), "authelia": ("authelia",)}
 """The apps that each engine of sign-on needs on the core server; the first answers at the portal's name."""
+WAKER = "waker"
+"""The app of the built-in engine that puts apps to sleep, and its container."""
 ON_DEMAND_APPS: Mapping[OnDemandEngine, tuple[str, ...]] = {
-    "builtin": ("waker",),
+    "builtin": (WAKER,),
     "sablier": ("sablier", "docker-control-proxy"),
 }
 """The apps that each engine of sleep needs on a server where something sleeps; Traefik asks the first."""

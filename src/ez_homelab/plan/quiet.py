@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ez_homelab.config.rules import ON_DEMAND_APPS
+from ez_homelab.config.rules import WAKER
 from ez_homelab.plan.action import Action
 from ez_homelab.plan.copies import MOVE_SECONDS, STOP_SECONDS
 from ez_homelab.render.core import NUDGE_PATH, ROUTES_VOLUME
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from ez_homelab.render.desired import DesiredServer, DesiredService, WakeGroup
     from ez_homelab.render.secrets import DueRotation
 
-WAKER = ON_DEMAND_APPS["builtin"][0]
-"""The app of the built-in engine, and its container. The other engine has nothing that could hold an app."""
-
 LEASE = (300.0, 3600.0)
 """Seconds for which an app is held at least and at most where nobody releases it: a run can be killed."""
 
@@ -33,7 +30,7 @@ TELL_SECONDS = 120.0
 
 
 def waker_of(server: DesiredServer) -> DesiredService | None:
-    """The service that can hold the apps of this server; None where nothing sleeps, or Sablier wakes it."""
+    """The service that can hold the apps of this server; None where nothing sleeps, or by Sablier, which cannot."""
     return next((service for service in server.services if service.name == WAKER and server.wake_groups), None)
 
 

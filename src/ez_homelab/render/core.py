@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from ez_homelab.config.model import CORE, MIRROR, AppInstance, Stack
-from ez_homelab.config.rules import CORE_APPS, ON_DEMAND_APPS
+from ez_homelab.config.rules import CORE_APPS, WAKER
 from ez_homelab.render.desired import STACKS_FOLDER, DesiredCertificate, DesiredNetwork, PublishedPort
 from ez_homelab.render.traefik import NUDGE_FILE, SHARED_NETWORKS, SOCKET_PROXY_NETWORK
 from ez_homelab.tls.certificate import wanted_names
@@ -38,9 +38,6 @@ CONTROL_NETWORK = "docker-control"
 
 TRAEFIK_USER = (65532, 65532)
 """Must be the `user` of traefik's compose.yaml: the certificate's key is readable to it alone."""
-
-
-WAKER = ON_DEMAND_APPS["builtin"][0]
 
 ROUTES_FOLDER = "/routes"
 """Where the waker writes the route files that Traefik reads; must be the WAKER_ROUTES of its compose.yaml."""
