@@ -24,16 +24,21 @@ LOOK_EVERY = 0.03
 # Below the range that Linux takes the ports of outgoing connections from (32768 and up): a port that was free a moment
 # ago cannot have become one of those.
 PORTS = range(20000, 32000)
+_given: set[int] = set()
+"""Ports that this process was given: each is given once, also while nothing listens on it yet."""
 
 
 def free_port() -> int:
     """A TCP port of 127.0.0.1 that nothing listens on. Raises `PrerequisiteError` where none of 200 tried is free."""
     for port in random.sample(PORTS, 200):
+        if port in _given:
+            continue
         with socket.socket() as tried:
             try:
                 tried.bind((LOOPBACK, port))
             except OSError:
                 continue
+            _given.add(port)
             return port
     raise PrerequisiteError(
         f"no free port from {PORTS.start} to {PORTS.stop - 1} on {LOOPBACK}",
