@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import pyotp
 import yaml
-from argon2 import PasswordHasher
 
+from ez_homelab.authelia_people import password_hash
 from ez_homelab.errors import CommandError
+from ez_homelab.secrets.value import Secret
 from ez_homelab.sso.authelia.configuration import configuration
 from ez_homelab.sso.authelia.people import merge_users
 from ez_homelab.testing.front.browser import code
@@ -111,8 +112,7 @@ def _session(answer: Answer) -> str:
 
 
 def _users(people: Document, passwords: Mapping[str, str]) -> bytes:
-    hasher = PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1)
-    hashes = {user: hasher.hash(password) for user, password in passwords.items()}
+    hashes = {user: password_hash(Secret(password)) for user, password in passwords.items()}
     return merge_users(None, people_of(people), hashes)
 
 
