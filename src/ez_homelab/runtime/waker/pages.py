@@ -46,6 +46,8 @@ SENTENCES = {
     State.FAILED: "has not started.",
     State.HELD: "is being changed, and is back in a moment.",
 }
+THEN = "The page you asked for opens by itself as soon as it can."
+THEN_FAILED = "When a new try goes well, the page you asked for opens by itself."
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ class Pages:
             letter=escape(keeper.app.title[:1].upper() or "?"),
             failure=_failure(keeper, target) if failed else "",
             progress="" if failed else _progress(told),
-            then="starts" if failed else "is there",
+            then=THEN_FAILED if failed else THEN,
         ).encode()
 
 
@@ -123,12 +125,13 @@ def _failure(keeper: Keeper, target: str) -> str:
     lines = "\n".join(line[:LOG_LINE] for line in keeper.log)
     log = f'<h2>Its last words</h2><pre tabindex="0">{escape(lines)}</pre>' if lines else ""
     pause = max(0.0, keeper.life.retry_at - keeper.now)
+    when = f" {pause:.0f} s from now or later" if pause >= 0.5 else ""
     return (
         f'<p class="note bad">{escape(_sentence(keeper.life.reason))}</p>{log}'
         f'<form method="post" action="{OWN_PATHS}retry">'
         f'<input type="hidden" name="to" value="{escape(quote(target, safe="/?&=:;,+@%!$()*~.-_"))}">'
         f'<button type="submit">Try again</button></form>'
-        f'<p class="soft small">It is also started again when somebody comes {pause:.0f} s from now or later.</p>'
+        f'<p class="soft small">It also starts when somebody opens it{when}.</p>'
     )
 
 
