@@ -16,6 +16,7 @@ from .door import Door
 from .held import Room
 from .holds import Holds
 from .keeper import Tools
+from .metrics import MetricsFile
 from .options import Options
 from .pages import Pages
 from .routes import RouteFiles
@@ -33,6 +34,9 @@ async def run(options: Options) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    told = MetricsFile(options.metrics)
+    # Before anything can fail: what an earlier waker that was killed has told would pass for what is so now.
+    told.remove()
     settings = Settings(options.config / "lazy.json")
     statistics = Statistics(options.data / "statistics.json")
     url = f"http://{options.address}:{options.port}"
@@ -58,10 +62,12 @@ async def run(options: Options) -> None:
         log.info("ready: %d apps, on port %d", len(apps.keepers), options.port)
         keeping = asyncio.create_task(apps.run())
         waiting = asyncio.create_task(stop.wait())
+        measuring = asyncio.create_task(told.keep(telling.metrics))
         await asyncio.wait({keeping, waiting}, return_when=asyncio.FIRST_COMPLETED)
-        keeping.cancel()
-        with suppress(asyncio.CancelledError):
-            await keeping
+        for task in (measuring, keeping):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
     log.info("ended")
 
 

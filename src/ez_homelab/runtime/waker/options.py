@@ -21,6 +21,7 @@ class Options:
     data: Path = Path("/data")
     routes: Path = Path("/routes")
     nudge: Path | None = None
+    metrics: Path | None = None
     socket: Path = Path("/run/waker/admin.sock")
     spool: Path = Path("/data")
     docker: str = "unix:///run/control/docker.sock"
@@ -30,15 +31,16 @@ class Options:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Options:
-        """Read WAKER_CONFIG, WAKER_DATA, WAKER_ROUTES, WAKER_NUDGE, WAKER_SOCKET, WAKER_SPOOL, WAKER_DOCKER,
-        WAKER_TRAEFIK, WAKER_ADDRESS and WAKER_PORT. Raises `SettingsError`."""
+        """Read WAKER_CONFIG, WAKER_DATA, WAKER_ROUTES, WAKER_NUDGE, WAKER_METRICS, WAKER_SOCKET, WAKER_SPOOL,
+        WAKER_DOCKER, WAKER_TRAEFIK, WAKER_ADDRESS and WAKER_PORT. Raises `SettingsError`."""
         plain = cls()
-        nudge = environment.get("WAKER_NUDGE", "")
+        nudge, metrics = environment.get("WAKER_NUDGE", ""), environment.get("WAKER_METRICS", "")
         return cls(
             config=Path(environment.get("WAKER_CONFIG", plain.config)),
             data=Path(environment.get("WAKER_DATA", plain.data)),
             routes=Path(environment.get("WAKER_ROUTES", plain.routes)),
             nudge=Path(nudge) if nudge else None,
+            metrics=Path(metrics) if metrics else None,
             socket=Path(environment.get("WAKER_SOCKET", plain.socket)),
             spool=Path(environment.get("WAKER_SPOOL", plain.spool)),
             docker=environment.get("WAKER_DOCKER", plain.docker),

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from . import metrics
 from .states import State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from .apps import Apps
     from .keeper import Keeper
     from .statistics import Statistics
@@ -53,31 +52,5 @@ class Telling:
         }
 
     def metrics(self) -> str:
-        """The same for Prometheus (text format 0.0.4)."""
-        return "".join(f"{line}\n" for line in self._lines())
-
-    def _lines(self) -> Iterator[str]:
-        keepers = sorted(self._apps.keepers.items())
-        yield "# HELP waker_app_state Whether the app is in this state."
-        yield "# TYPE waker_app_state gauge"
-        for name, keeper in keepers:
-            for state in State:
-                yield f'waker_app_state{{app="{name}",state="{state.value}"}} {int(keeper.life.state is state)}'
-        yield "# HELP waker_wakes_total How often it woke, for a visitor, by its hours or by an order."
-        yield "# TYPE waker_wakes_total counter"
-        for name, _ in keepers:
-            yield f'waker_wakes_total{{app="{name}"}} {self._statistics.of(name).count}'
-        yield "# HELP waker_wake_seconds Time to wake, of the last hundred."
-        yield "# TYPE waker_wake_seconds gauge"
-        for name, _ in keepers:
-            wakes = self._statistics.of(name)
-            for quantile, seconds in (("0.5", wakes.p50), ("0.95", wakes.p95)):
-                if seconds is not None:
-                    yield f'waker_wake_seconds{{app="{name}",quantile="{quantile}"}} {seconds}'
-        yield "# HELP waker_failed_starts Failed starts in a row."
-        yield "# TYPE waker_failed_starts gauge"
-        for name, keeper in keepers:
-            yield f'waker_failed_starts{{app="{name}"}} {keeper.life.failures}'
-        yield "# HELP waker_memory_saved_bytes What the sleeping apps would take."
-        yield "# TYPE waker_memory_saved_bytes gauge"
-        yield f"waker_memory_saved_bytes {self.memory_saved()}"
+        """The same for Prometheus."""
+        return metrics.text(self._apps, self._statistics, self.memory_saved())

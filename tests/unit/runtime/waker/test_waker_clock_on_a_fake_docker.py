@@ -140,8 +140,8 @@ async def test_a_wake_by_its_hours_counts_and_the_figure_does_not_say_that_someb
     await world.tick(1)
     assert await world.tick(1) is State.AWAKE
     lines = Telling(world.apps, world.statistics).metrics().splitlines()
-    assert 'waker_wakes_total{app="wiki"} 1' in lines
-    assert "# HELP waker_wakes_total How often it woke, for a visitor, by its hours or by an order." in lines
+    assert 'ez_homelab_group_wakes_total{group="wiki"} 1' in lines
+    assert "# HELP ez_homelab_group_wakes_total How often it woke, for a visitor, by its hours or by an order." in lines
 
 
 async def test_five_hundred_who_come_together_are_one_start(tmp_path: Path) -> None:

@@ -155,8 +155,11 @@ def test_an_app_is_awake_in_its_hours(world: World) -> None:
 
 def test_the_waker_ends_in_order(world: World) -> None:
     assert world.waker is not None
+    figures = world.folder / "run/waker.prom"
+    assert "ez_homelab_group_state" in figures.read_text()
     world.waker._process.send_signal(signal.SIGTERM)
     assert world.waker._process.wait(PATIENCE) == 0
+    assert not figures.exists()
     log = (world.folder / "waker.log").read_text()
     assert "Traceback" not in log
     assert log.rstrip().endswith("ended")

@@ -270,13 +270,15 @@ def test_a_broken_lazy_json_changes_nothing(world: World) -> None:
 
 def test_figures_for_prometheus(world: World) -> None:
     answer = world.ask("plain", target="/metrics")
-    assert b"waker_app_state" not in answer[2]
+    assert b"ez_homelab_" not in answer[2]
     connection = HTTPConnection("127.0.0.1", world.port)
     connection.request("GET", "/metrics")
     text = connection.getresponse().read().decode()
     connection.close()
-    assert 'waker_app_state{app="plain",state="awake"} 1' in text
-    assert "waker_memory_saved_bytes" in text
+    assert 'ez_homelab_group_state{group="plain",state="awake"} 1' in text
+    assert "ez_homelab_memory_saved_bytes" in text
+    written = (world.folder / "run/waker.prom").read_text()
+    assert {line for line in text.splitlines() if line[0] == "#"} < {*written.splitlines()}
 
 
 def test_orders_for_what_is_not_there(world: World) -> None:

@@ -115,7 +115,7 @@ class World:
     def start(self) -> None:
         """Start the waker, and wait until Traefik leads every app where it should."""
         self.write()
-        places = {"CONFIG": "config", "DATA": "data", "SOCKET": "run/admin.sock", "SPOOL": "data"}
+        places = {"CONFIG": "config", "DATA": "data", "SOCKET": "run/admin.sock", "SPOOL": "data", "METRICS": "run"}
         environment = {f"WAKER_{name}": str(self.folder / path) for name, path in places.items()}
         environment |= {"WAKER_ROUTES": str(self.routes), "WAKER_NUDGE": str(self.nudge or "")}
         environment |= {"WAKER_DOCKER": self.way_to_docker(), "WAKER_TRAEFIK": f"http://127.0.0.1:{self.api}"}
