@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ez_homelab.catalog.base import AppId, Bytes, Hostname, Model, Port, Seconds, Text, Unknown, UrlPath
+from ez_homelab.catalog.base import AppId, Bytes, FilePath, Hostname, Model, Port, Seconds, Text, Unknown, UrlPath
 
 SharedNetwork = Literal["traefik-network", "homelab-network", "media-network"]
 
@@ -149,10 +149,32 @@ class Metrics(Model):
     service: AppId | None = None
 
 
+class TextFiles(Model):
+    """Figures for Prometheus from an app that no network leads to: it writes them into one of its volumes.
+
+    They are `*.prom` files (Prometheus's text format), each written whole and renamed, and readable by everybody.
+    """
+
+    volume: AppId
+
+
+class TextReader(Model):
+    """An app that tells Prometheus what is in others' `textfiles`.
+
+    Their volumes are mounted, read-only, into the container that stands for the app: each as a folder of its own below
+    `folder`, called by its app. Where there is one, `argument` is added to the container's command.
+    """
+
+    folder: FilePath
+    argument: Text
+
+
 class Monitoring(Model):
     """What monitoring learns of the app."""
 
     uptime: Uptime | None = None
     metrics: Metrics | None = None
+    textfiles: TextFiles | None = None
+    reads_textfiles: TextReader | None = None
     logs: bool = True
     alerts: tuple[Text, ...] = ()

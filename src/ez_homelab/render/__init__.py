@@ -28,6 +28,7 @@ from ez_homelab.render.routes import make_routes
 from ez_homelab.render.sleepers import make_sleepers, wake_groups
 from ez_homelab.render.support import require_distinct_names, require_support
 from ez_homelab.render.text import yaml_file
+from ez_homelab.render.textfiles import with_textfiles
 from ez_homelab.sso import engine_of
 
 if TYPE_CHECKING:
@@ -161,7 +162,8 @@ class _StackWriter:
             writer for instance in instances for writer in self._writers(instance, files[instance.name], variables)
         ]
         services = {writer.container: writer.compose() for writer in writers}
-        volumes = [volume.name for volume in _volumes(instances)]
+        volumes = {volume.name for volume in _volumes(instances)}
+        volumes |= {volume for writer in writers for volume in writer.volumes_of_others}
         document = compose.project(name, services, volumes)
         written = [
             DesiredFile(f"{folder}/{MARKER}", b"This folder is kept by EZ-Homelab.\n"),
@@ -190,6 +192,7 @@ class _StackWriter:
         route, sleep = self._routes.get(instance.name), self._sleep(instance)
         for service in instance.app.compose.services:
             extras = core.extras(instance, service, self._server, self._routes.values(), self._parts)
+            extras = with_textfiles(extras, instance, service, self._whole.instances)
             image = _pinned(instance, instance.image_of(service), self._given)
             yield compose.ServiceWriter(
                 instance, service, route=route, extras=extras, files=files, variables=variables, image=image,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shlex
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -101,6 +102,11 @@ class ServiceWriter:
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
     @property
+    def volumes_of_others(self) -> list[str]:
+        """The volumes that it sees of other apps."""
+        return [mount.source for mount in self._extras.mounts if mount.kind == "volume"]
+
+    @property
     def container(self) -> str:
         """The container's name, and the service's in the stack."""
         return self._instance.container(self._name)
@@ -132,7 +138,7 @@ class ServiceWriter:
 
     def _volumes(self) -> Iterator[str]:
         yield from (self._instance.volume(mount.source) for mount in self._source.volumes if mount.kind == "volume")
-        yield from (mount.source for mount in self._extras.mounts if mount.kind == "volume")
+        yield from self.volumes_of_others
         yield from service_volumes(self._instance, self._name)
 
     @property
@@ -175,7 +181,7 @@ class ServiceWriter:
         return {
             "user": source.user,
             "entrypoint": _words(source.entrypoint),
-            "command": _words(source.command),
+            "command": _with_arguments(_words(source.command), self._extras.arguments),
             "init": source.init,
             "stop_grace_period": f"{grace}s" if grace else None,
         }
@@ -292,9 +298,12 @@ def project(name: str, services: dict[str, Any], volumes: Iterable[str]) -> dict
 
 
 def _extra_mount(mount: ExtraMount) -> dict[str, Any]:
+    entry: dict[str, Any] = {"type": mount.kind, "source": mount.source, "target": mount.target}
+    if mount.read_only:
+        entry["read_only"] = True
     if mount.kind == "volume":
-        return {"type": "volume", "source": mount.source, "target": mount.target, "volume": {"nocopy": True}}
-    return {"type": "bind", "source": f"./{mount.source}", "target": mount.target, "bind": {"create_host_path": False}}
+        return {**entry, "volume": {"nocopy": True}}
+    return {**entry, "source": f"./{mount.source}", "bind": {"create_host_path": False}}
 
 
 def _size(count: int) -> str:
@@ -307,6 +316,12 @@ def _size(count: int) -> str:
 
 def _words(value: str | tuple[str, ...] | None) -> str | list[str] | None:
     return [*value] if isinstance(value, tuple) else value
+
+
+def _with_arguments(command: str | list[str] | None, more: Sequence[str]) -> str | list[str] | None:
+    if isinstance(command, str) and more:
+        return " ".join([command, *map(shlex.quote, more)])
+    return [*(command or ()), *more] if more else command
 
 
 def _healthcheck(health: Healthcheck | None) -> dict[str, Any] | None:

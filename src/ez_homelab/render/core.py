@@ -87,11 +87,15 @@ class ExtraMount:
     kind: Literal["volume", "bind"]
     source: str
     target: str
+    read_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Extras:
-    """What a container gets beyond what its app's own files say. `network_mode` (Compose's) stands for all networks."""
+    """What a container gets beyond what its app's own files say.
+
+    `network_mode` (Compose's) stands for all networks; `arguments` come behind the container's command.
+    """
 
     networks: tuple[str, ...] = ()
     live_networks: tuple[str, ...] = ()
@@ -100,6 +104,7 @@ class Extras:
     network_mode: str = ""
     mounts: tuple[ExtraMount, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    arguments: tuple[str, ...] = ()
 
     @property
     def network_of(self) -> str:

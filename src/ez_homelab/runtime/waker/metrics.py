@@ -100,7 +100,7 @@ def _lines(apps: Apps, statistics: Statistics) -> Iterator[str]:
     yield from _about("group_trouble", "gauge", "Whether its names cannot be led where they should lead.")
     for name, keeper in keepers:
         yield _line("group_trouble", int(bool(keeper.trouble)), group=name)
-    yield from _about("group_memory_bytes", "gauge", "What it takes while it is awake, as the catalog reserves it.")
+    yield from _about("group_memory_bytes", "gauge", "What it takes while awake: measured at rest, or kept free for it.")
     for name, keeper in keepers:
         yield _line("group_memory_bytes", keeper.app.memory, group=name)
 

@@ -1,4 +1,4 @@
-"""A volume that is declared or backed up is mounted by some service."""
+"""A volume that is declared, backed up or read by monitoring is mounted by some service."""
 
 from __future__ import annotations
 
@@ -25,13 +25,16 @@ def _find(app: App) -> Iterator[Breach]:
     for number, name in enumerate(app.manifest.backup.include or ()):
         if name not in declared:
             yield Breach(SERVICE, ("backup", "include", number), f"there is no volume `{name}`")
+    written = app.manifest.monitoring.textfiles
+    if written and written.volume not in declared:
+        yield Breach(SERVICE, ("monitoring", "textfiles", "volume"), f"there is no volume `{written.volume}`")
 
 
 RULE = AppRule(
     code="volume-is-mounted",
     severity="error",
-    demands="A volume that is declared or backed up is mounted by some service.",
-    why="A backup of a volume that nothing writes to holds nothing.",
+    demands="A volume that is declared, backed up or read by monitoring is mounted by some service.",
+    why="A backup of a volume that nothing writes to holds nothing, and nothing could be read from it.",
     fix="Mount it, or remove it.",
     find=_find,
 )
