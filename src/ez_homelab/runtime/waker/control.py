@@ -40,6 +40,7 @@ MOST_UNREAD = 1_000
 """Events that wait for a listener; one that is so far behind is sent away, and looks anew when it comes back."""
 RECONNECT = (0.2, 5.0)
 TARGET = re.compile(r"(?:/v1\.[0-9]{1,2})?(/[a-z_]+|/containers/([^/?]+)/([a-z]+)|/containers/json)(?:\?(.*))?")
+LIKE_AN_ID = re.compile(r"[0-9a-f]+")
 FIELDS = [("Content-Type", "application/json")]
 
 
@@ -142,14 +143,18 @@ class Filter:
             return False
         match request:
             case "GET json?":
-                await _json(exchange, await self._one(name))
+                await _json(exchange, await self._one(await self._exactly(name)))
             case "POST start?" | "POST stop?":
-                await _answer(exchange, await self._docker.tell(name, request[5:-1]))
+                await _answer(exchange, await self._docker.tell(await self._exactly(name), request[5:-1]))
             case _ if request == f"GET logs?{LOG_QUERY}":
-                await _answer(exchange, 200, await self._docker.raw_log(name, LARGEST_LOG))
+                await _answer(exchange, 200, await self._docker.raw_log(await self._exactly(name), LARGEST_LOG))
             case _:
                 return False
         return True
+
+    async def _exactly(self, name: str) -> str:
+        """What Docker takes for this container and no other. Where it is gone, its name could begin another one's id."""
+        return await self._docker.identity(name) if LIKE_AN_ID.fullmatch(name) else name
 
     def _names(self) -> set[str]:
         self._settings.reload()

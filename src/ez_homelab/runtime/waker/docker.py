@@ -104,9 +104,20 @@ class Docker:
             moment(str(state.get("StartedAt") or "")),
         )
 
-    async def start(self, name: str) -> None:
-        """Start it; one that runs is left as it is. Raises `DockerError`."""
-        await self.tell(name, "start")
+    async def identity(self, name: str) -> str:
+        """The id of the container of exactly this name: Docker itself takes what is no name for how an id begins.
+
+        Raises `DockerError`.
+        """
+        for entry in await self._document(f"/containers/json?{LIST_QUERY}", list):
+            if f"/{name}" in (entry.get("Names") or ()):
+                return str(entry["Id"])
+        detail = f"No such container: {name}"
+        raise DockerError(f"Docker answers 404: {detail}", 404, detail)
+
+    async def start(self, name: str) -> bool:
+        """Start it; whether it did not run before. One that runs is left as it is. Raises `DockerError`."""
+        return await self.tell(name, "start") != 304
 
     async def stop(self, name: str) -> None:
         """Stop it, in the time it is given by its own settings; one that is not there is. Raises `DockerError`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import queue
 import re
@@ -35,6 +36,11 @@ class Process:
     process: subprocess.Popen[bytes] | None = None
     output: bytes = b""
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def identity(self) -> str:
+        """Its id, as long as Docker's."""
+        return hashlib.sha256(self.name.encode()).hexdigest()
 
 
 class FakeDocker:
@@ -88,6 +94,12 @@ class FakeDocker:
             time.sleep(0.005)
         return True
 
+    def meant(self, reference: str) -> str:
+        """The name of what Docker takes a reference for: a whole id, else a name, else how an id begins."""
+        by_id = [one.name for one in self.containers.values() if one.identity.startswith(reference)]
+        whole = len(reference) == 64
+        return reference if not by_id or (reference in self.containers and not whole) else by_id[0]
+
     def running(self, name: str) -> bool:
         return self.containers[name].status == "running"
 
@@ -125,12 +137,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = re.sub(r"^/v1\.\d+", "", self.path).partition("?")[0]
-        name = path.split("/")[2] if path.count("/") > 2 else ""
+        name = self.docker.meant(path.split("/")[2]) if path.count("/") > 2 else ""
         if path == "/_ping":
             self._answer(200, b"OK", "text/plain")
         elif path == "/containers/json":
             found = [
-                {"Names": [f"/{one.name}"], "State": one.status, "Labels": {"secret": "secret"}}
+                {"Id": one.identity, "Names": [f"/{one.name}"], "State": one.status, "Labels": {"secret": "secret"}}
                 for one in self.docker.containers.values()
             ]
             self._json(200, found)
@@ -142,14 +154,15 @@ class _Handler(BaseHTTPRequestHandler):
             one = self.docker.containers[name]
             state = {"Status": one.status, "ExitCode": one.exit_code, "Error": one.error, "StartedAt": one.started}
             config = {"Tty": False, "Env": ["PASSWORD=secret"]}
-            self._json(200, {"Id": "0" * 64, "State": state, "Config": config, "Mounts": [{"Source": "/secret"}]})
+            self._json(200, {"Id": one.identity, "State": state, "Config": config, "Mounts": [{"Source": "/secret"}]})
         elif LOGS_ALLOWED:
             lines = self.docker.containers[name].output.splitlines(keepends=True)
             framed = b"".join(b"\x01\0\0\0" + len(line).to_bytes(4, "big") + line for line in lines)
             self._answer(200, framed, "application/octet-stream")
 
     def do_POST(self) -> None:
-        _, _, name, what = re.sub(r"^/v1\.\d+", "", self.path).partition("?")[0].split("/")
+        _, _, reference, what = re.sub(r"^/v1\.\d+", "", self.path).partition("?")[0].split("/")
+        name = self.docker.meant(reference)
         if name not in self.docker.containers:
             self._json(404, {"message": f"No such container: {name}"})
             return

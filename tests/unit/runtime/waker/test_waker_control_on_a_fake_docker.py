@@ -138,6 +138,26 @@ def test_what_docker_refuses_is_passed_on(world: World) -> None:
     world.docker.containers["wiki-db"] = gone
 
 
+def test_a_name_is_never_taken_for_how_an_id_begins(world: World) -> None:
+    vault = world.docker.containers["vault"]
+    beginning = vault.identity[:4]
+    world.apps.append({**world.apps[0], "name": "hex", "routes": [{**world.apps[0]["routes"][0], "name": "hex"}]})
+    world.apps[-1]["containers"] = [{"name": beginning}]
+    world.write()
+    gone = {"message": f"No such container: {beginning}"}
+    for method, what in (("GET", "json"), ("POST", "start"), ("POST", "stop"), ("GET", f"logs?{LOG_QUERY}")):
+        status, content = ask(world, method, f"/containers/{beginning}/{what}")
+        assert (status, json.loads(content)) == (404, gone), what
+    assert vault.starts == 0
+    world.docker.add(beginning, world.spare())
+    assert ask(world, "POST", f"/containers/{beginning}/start")[0] == 204
+    assert json.loads(ask(world, "GET", f"/containers/{beginning}/json")[1])["State"]["Status"] == "running"
+    assert ask(world, "POST", f"/containers/{beginning}/stop")[0] == 204
+    assert (vault.starts, world.docker.containers.pop(beginning).starts) == (0, 1)
+    world.apps.pop()
+    world.write()
+
+
 def test_who_sends_a_head_that_is_too_large_is_sent_away(world: World) -> None:
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(PATIENCE)
