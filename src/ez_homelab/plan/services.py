@@ -59,6 +59,7 @@ class ServicePlanner:
         """Actions for every service that is not as desired; each waits for those of `after` that concern it."""
         earlier = list(after)
         needs = {service.name: need for service in self._server.services if (need := self._need(service))}
+        needs |= dict(self._of_single_files(needs, earlier))
         needs |= {name: need for name, need in self._of_shared_networks(needs) if name not in self._left_alone}
         actions = [self._change(service, needs[service.name], earlier, needs) for service in self._server.services
                    if service.name in needs]  # fmt: skip
@@ -89,6 +90,15 @@ class ServicePlanner:
             )
         outdated = self._outdated(service, container, settings)
         return outdated or (None if is_asleep(service, container) else _unwell(container))
+
+    def _of_single_files(self, needs: Mapping[str, Need], earlier: Iterable[Action]) -> Iterator[tuple[str, Need]]:
+        """What sees a file by itself that is replaced is started again, unless it is anyway."""
+        replaced = {action.name for action in earlier if action.kind == "file"}
+        for service in self._server.services:
+            names = [path.rpartition("/")[2] for path in service.single_files if path in replaced]
+            container = self._containers.get(service.name)
+            if names and service.name not in needs and container and container.state == "running":
+                yield service.name, Need("restart", f"{', '.join(names)}, which it sees by itself, is replaced")
 
     def _of_shared_networks(self, needs: Mapping[str, Need]) -> Iterator[tuple[str, Need]]:
         """What shares the network of a container that is made anew is made anew too, and what is started again with it:

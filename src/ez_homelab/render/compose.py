@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ez_homelab.catalog.base import parse_size
 from ez_homelab.config.model import Limits as LabLimits
 from ez_homelab.render import secrets, traefik
-from ez_homelab.render.desired import FINGERPRINT_LABEL, DesiredService
+from ez_homelab.render.desired import FINGERPRINT_LABEL, STACKS_FOLDER, DesiredService
 from ez_homelab.render.merge import merged_service
 from ez_homelab.render.override import service_override, service_volumes
 
@@ -134,7 +134,12 @@ class ServiceWriter:
             expected_downtime=_usual_downtime(health),
             wake_group=self._sleep.group if self._sleep else "",
             network_of=self._extras.network_of,
+            single_files=tuple(self._single_files()),
         )
+
+    def _single_files(self) -> Iterator[str]:
+        folder = f"{STACKS_FOLDER}/{self._instance.stack}"
+        yield from (f"{folder}/{mount.source}" for mount in self._extras.mounts if mount.kind == "bind")
 
     def _volumes(self) -> Iterator[str]:
         yield from (self._instance.volume(mount.source) for mount in self._source.volumes if mount.kind == "volume")

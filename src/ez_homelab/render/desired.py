@@ -105,6 +105,8 @@ class DesiredService:
     the app's `private_network` (empty: it has none) its neighbours know it as `alias`. `guarded_by` are the files that
     say who may open it: they are written before it starts. `wake_group` names what it sleeps and wakes with (empty: it
     is always on), `network_of` the container whose network it shares (empty: it has networks of its own).
+    `single_files` are files of other apps that it sees by themselves: one that is replaced stays the old one for it
+    until it is started again.
     `ready_within` is how long it may take to become healthy, `expected_downtime` what a new container usually costs
     (both in seconds).
     """
@@ -128,6 +130,7 @@ class DesiredService:
     expected_downtime: float = 10.0
     wake_group: str = ""
     network_of: str = ""
+    single_files: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
