@@ -40,13 +40,15 @@ async def run(options: Options) -> None:
     settings = Settings(options.config / "lazy.json")
     statistics = Statistics(options.data / "statistics.json")
     url = f"http://{options.address}:{options.port}"
+    routes = RouteFiles(options.routes, url, options.nudge)
     tools = Tools(
         docker=Docker(options.docker),
-        routes=RouteFiles(options.routes, url, options.nudge),
-        traefik=Traefik(options.traefik, url),
+        routes=routes,
+        traefik=Traefik(options.traefik, url, routes.nudge),
         statistics=statistics,
         clock=time.monotonic,
         starts=asyncio.Semaphore(settings.lazy.starts_at_once),
+        second_look=settings.lazy.second_look,
     )
     apps = Apps(settings, tools, Holds(options.data / "held.json"))
     telling = Telling(apps, statistics)

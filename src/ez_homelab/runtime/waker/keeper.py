@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("waker.keeper")
 
-SECOND_LOOK = 0.1
-"""Seconds between the two looks before a stop: a request that Traefik let in just before the change has by then opened
-its connection to the app."""
 ROUTE_AGAIN = 30.0
 
 
@@ -41,6 +38,8 @@ class Tools:
     statistics: Statistics
     clock: Callable[[], float]
     starts: asyncio.Semaphore
+    second_look: float
+    """Seconds between the two looks before a stop."""
 
 
 class Keeper:
@@ -303,7 +302,7 @@ class Keeper:
         """Lead its names to the waker, and look twice whether anybody is still with the app."""
         if not await self._route(direct=False):
             return False
-        for pause in (0.0, SECOND_LOOK):
+        for pause in (0.0, self._tools.second_look):
             await asyncio.sleep(pause)
             in_use = await self.look(await activity.look(self._tools.traefik))
             if in_use is not False or self.in_flight or self.life.wanted:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from .settings import LazyApp, LazyRoute
+
+log = logging.getLogger("waker.routes")
 
 MARK = "X-Ez-Waker"
 """The field by which Traefik tells the waker whose request it is. Set by the router, over whatever a client sent."""
@@ -53,10 +56,12 @@ class RouteFiles:
         return None
 
     def remove(self, app: str) -> None:
-        """Take an app's file away."""
-        with contextlib.suppress(OSError):
-            (self._folder / _file(app)).unlink()
+        """Take an app's file away. Where that cannot be done, its names go on leading where they led."""
+        try:
+            (self._folder / _file(app)).unlink(missing_ok=True)
             self.nudge()
+        except OSError as fault:
+            log.warning("the route of %s cannot be taken away: %s", app, fault)
 
     def others(self, apps: Iterable[str]) -> list[str]:
         """The names of files that are here for apps that are none of these."""

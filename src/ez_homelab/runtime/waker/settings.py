@@ -110,6 +110,10 @@ class Lazy:
     keep_connections: float = 10.0
     """Seconds that Traefik keeps a connection to an app which nothing is asked on: until then the app is in use."""
 
+    second_look: float = 1.5
+    """Seconds between the two looks before a stop; read at the waker's own start. A request that Traefik let in just
+    before the change is at sign-on meanwhile, and opens its connection to the app when that has answered."""
+
     def route(self, name: str) -> tuple[LazyApp, LazyRoute] | None:
         """The route of that name and the app that it leads to."""
         for app in self.apps.values():
@@ -141,6 +145,7 @@ def read_lazy(text: str) -> Lazy:
         timezone=timezone,
         starts_at_once=int(_positive(document, "starts_at_once", 4)),
         keep_connections=_positive(document, "keep_connections", 10.0),
+        second_look=_positive(document, "second_look", 1.5),
     )
 
 

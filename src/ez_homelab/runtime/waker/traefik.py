@@ -7,6 +7,7 @@ of the configuration it tells of: once it says the new one, requests go by the n
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +15,18 @@ from .client import Server
 from .wire import WireError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .settings import LazyApp, LazyRoute
+
+log = logging.getLogger("waker.traefik")
 
 REQUESTS = "traefik_service_requests_total{"
 FIRST_LOOK = 0.02
 LAST_LOOK = 0.3
 CONFIRM_SECONDS = 10.0
+NUDGE_AGAIN = 2.0
+"""Seconds after which a route that Traefik does not follow is pointed out to it once more."""
 
 
 class TraefikError(Exception):
@@ -29,22 +36,34 @@ class TraefikError(Exception):
 class Traefik:
     """Traefik's API and metrics."""
 
-    def __init__(self, address: str, waker: str) -> None:
-        """`waker`: the waker's own URL, as the route files have it."""
+    def __init__(self, address: str, waker: str, nudge: Callable[[], None] = lambda: None) -> None:
+        """`waker`: the waker's own URL, as the route files have it; `nudge` has Traefik read these again."""
         self._server = Server(address)
         self._waker = waker
+        self._nudge = nudge
 
     async def confirm(self, app: LazyApp, *, direct: bool, seconds: float = CONFIRM_SECONDS) -> bool:
         """Wait until Traefik leads every name of an app where its file says; False where it does not in that time."""
         try:
             async with asyncio.timeout(seconds):
                 pause = FIRST_LOOK
+                time = asyncio.get_running_loop().time
+                nudge_at = time() + NUDGE_AGAIN
                 while not await self.leads(app, direct=direct):
                     await asyncio.sleep(pause)
                     pause = min(pause * 1.4, LAST_LOOK)
+                    if time() >= nudge_at:
+                        nudge_at = time() + NUDGE_AGAIN
+                        self._point_out()
         except TimeoutError:
             return False
         return True
+
+    def _point_out(self) -> None:
+        try:
+            self._nudge()
+        except OSError as fault:
+            log.warning("Traefik cannot be made to read the routes again: %s", fault)
 
     async def leads(self, app: LazyApp, *, direct: bool) -> bool:
         """Whether every name of an app leads to the app (or to the waker) right now; False where Traefik is silent."""

@@ -87,6 +87,7 @@ class World:
             self.statistics,
             lambda: self.monotonic,
             asyncio.Semaphore(4),
+            second_look=0,
         )
         holds = Holds(folder / "held.json", lambda: self.wall)
         self.apps = Apps(Settings(folder / "lazy.json"), tools, holds, lambda: self.wall)
@@ -108,7 +109,6 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
         return activity.Sight({}, Counter())
 
     monkeypatch.setattr(activity, "look", look)
-    monkeypatch.setattr("ez_homelab.runtime.waker.keeper.SECOND_LOOK", 0)
 
 
 @pytest.mark.parametrize("jump", [DAY, -DAY, 400 * DAY])

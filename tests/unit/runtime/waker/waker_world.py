@@ -106,6 +106,7 @@ class World:
             "title": "Home lab",
             "monitors": ["^Uptime-Kuma/"],
             "keep_connections": 0.3,
+            "second_look": 0.1,
             "apps": self.apps,
         }
         beside = self.folder / "config" / "new"
