@@ -11,8 +11,9 @@ from contextlib import AsyncExitStack, suppress
 
 from .admin import Administration
 from .apps import Apps
+from .descriptors import enough_for
 from .docker import Docker
-from .door import Door
+from .door import MOST, Door
 from .held import Room
 from .holds import Holds
 from .keeper import Tools
@@ -55,7 +56,7 @@ async def run(options: Options) -> None:
     door = Door(apps, Pages(), statistics, telling, Room(options.spool))
     async with AsyncExitStack() as closing:
         closing.push_async_callback(apps.stop)
-        server = Server(door.handle)
+        server = Server(door.handle, most=enough_for(MOST), beyond=door.turn_away)
         await server.start(options.address, options.port)
         closing.push_async_callback(server.stop)
         admin = Server(Administration(apps, telling).handle)

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
+from . import wire
 from .wire import LARGEST_HEAD, Body, Head, Stream, WireError, answer_body, head_bytes, parse_answer
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ class Answer(NamedTuple):
 
 
 async def connect(host: str, port: int) -> Stream:
-    """A TCP connection. Raises `OSError`."""
-    return Stream(*await asyncio.open_connection(host, port, limit=LARGEST_HEAD))
+    """A TCP connection, on which `send` does not wait for ever. Raises `OSError`."""
+    return Stream(*await asyncio.open_connection(host, port, limit=LARGEST_HEAD), wire.STALLED)
 
 
 class Server:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 from .held import HeldBody
-from .pages import HEADERS, SENTENCES, Pages, state_of, wants_page
+from .pages import HEADERS, SENTENCES, Pages, is_signed_in, state_of, wants_page
 from .proxy import UnreachableError, hand_on, reach, until_gone
 from .routes import MARK, OWN_PATHS
 from .states import UNSETTLED, Answer, State
@@ -29,6 +29,10 @@ log = logging.getLogger("waker.door")
 
 TRIES = 5
 LARGEST_FORM = 16_384
+MOST = 1000
+"""Connections at a time, where there are file descriptors enough."""
+PAUSE = 5
+"""Seconds after which whoever was one too many may come again."""
 SLOW = 2.0
 """An app that usually takes so many times its `page_after` shows the page at once."""
 
@@ -59,6 +63,14 @@ class Door:
             await self._monitor(exchange, *found)
         else:
             await self._visitor(exchange, *found)
+
+    async def turn_away(self, exchange: Exchange) -> None:
+        """One request more than may be here at a time."""
+        exchange.last = True
+        if exchange.head.get(MARK.lower()):
+            await exchange.say(503, "Too many requests wait here.", [("Retry-After", str(PAUSE))])
+        else:
+            await self._local(exchange)
 
     async def _local(self, exchange: Exchange) -> None:
         """Who asks the waker itself, which only this network namespace can: no router sends a request without mark."""
@@ -100,7 +112,8 @@ class Door:
         if keeper.life.state is State.AWAKE:
             await self._serve(exchange, keeper, route, _Live(exchange))
             return
-        page = self._pages.page(keeper, wakes, self._apps.settings.lazy.title, exchange.head.target)
+        title, head = self._apps.settings.lazy.title, exchange.head
+        page = self._pages.page(keeper, wakes, title, head.target, signed_in=is_signed_in(head))
         await exchange.answer(503, page, [*HEADERS, ("Retry-After", "2")])
 
     async def _hold(self, exchange: Exchange, keeper: Keeper, route: LazyRoute) -> None:
@@ -137,8 +150,9 @@ class Door:
             log.info("%s: a request broke off: %s", keeper.app.name, fault or type(fault).__name__)
             if exchange.started:
                 raise
-            await exchange.say(502, f"{keeper.app.title} has given no answer.", [("Retry-After", "2")])
+            # No invitation to come again: the app may have done what it was asked to.
             exchange.last = True
+            await exchange.say(502, f"{keeper.app.title} has given no answer.")
         finally:
             keeper.own_ports.discard(port)
             keeper.in_flight -= counts

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import logging
+import os
 import tempfile
 from typing import IO, TYPE_CHECKING
 
@@ -11,6 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from .wire import Body
+
+log = logging.getLogger("waker.held")
 
 IN_MEMORY = 1_048_576
 """Bytes of one body that are held without the disk."""
@@ -56,6 +62,8 @@ class HeldBody:
         self._file: IO[bytes] | None = None
         self._on_disk = 0
         self._sent = 0
+        self._rest = b""
+        self._disk_failed = False
 
     async def fill(self) -> None:
         """Read ahead, to the end or to the limit. May be cancelled at any time. Raises `WireError`."""
@@ -69,22 +77,28 @@ class HeldBody:
             del self._memory[:PIECE]
             return piece
         if self._file is not None and self._sent < self._on_disk:
-            self._file.seek(self._sent)
-            piece = self._file.read(PIECE)
+            piece = os.pread(self._file.fileno(), min(PIECE, self._on_disk - self._sent), self._sent)
+            if not piece:
+                raise OSError(errno.EIO, "what was held on disk is gone")
             self._sent += len(piece)
-            if piece:
-                return piece
+            return piece
+        if self._rest:
+            piece, self._rest = self._rest, b""
+            return piece
         return await self.body.read()
 
     def close(self) -> None:
         """Let go of what is held."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        # The room is free again whatever becomes of the file.
         self._room.disk.give_back(self._on_disk)
         self._room.memory.give_back(self._in_memory)
         self._on_disk = self._sent = self._in_memory = 0
         self._memory.clear()
+        self._rest = b""
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                self._file.close()
+            self._file = None
 
     @property
     def _fits_memory(self) -> bool:
@@ -93,17 +107,35 @@ class HeldBody:
         return self._file is None and fits
 
     def _makes_room(self) -> bool:
+        if self._disk_failed:
+            return False
         return self._fits_memory or (self._on_disk + PIECE <= self._most and self._room.disk.has(PIECE))
 
     def _keep(self, piece: bytes) -> None:
         if self._fits_memory:
-            self._room.memory.take(len(piece))
-            self._in_memory += len(piece)
             self._memory += piece
+            self._take_memory(len(piece))
             return
+        try:
+            while piece:
+                piece = piece[self._written(piece) :]
+        except OSError as fault:
+            # As past the limit: the sender waits. What the disk has not taken was read already, so it stays here.
+            log.warning("a body that waits cannot be held on disk: %s", fault)
+            self._disk_failed = True
+            self._rest = piece
+            self._take_memory(len(piece))
+
+    def _take_memory(self, size: int) -> None:
+        self._room.memory.take(size)
+        self._in_memory += size
+
+    def _written(self, piece: bytes) -> int:
+        """How much of it the disk has taken."""
         if self._file is None:
-            self._file = tempfile.TemporaryFile(dir=self._room.folder)  # noqa: SIM115 - closed by `close`
-        self._room.disk.take(len(piece))
-        self._file.seek(self._on_disk)
-        self._file.write(piece)
-        self._on_disk += len(piece)
+            # Without a buffer, which would fail as late as at the end.
+            self._file = tempfile.TemporaryFile(dir=self._room.folder, buffering=0)  # noqa: SIM115 - closed by `close`
+        size = os.pwrite(self._file.fileno(), piece, self._on_disk)
+        self._room.disk.take(size)
+        self._on_disk += size
+        return size

@@ -16,9 +16,12 @@ from .states import State
 if TYPE_CHECKING:
     from .keeper import Keeper
     from .statistics import Wakes
+    from .wire import Head
 
 HERE = Path(__file__).parent
 KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+PERSON = "Remote-User"
+"""The field in which sign-on says who it is."""
 REFRESH = 2
 LOG_LINE = 400
 POLICY = "; ".join(
@@ -71,8 +74,9 @@ class Pages:
         """A file of the page's own."""
         return self._files.get(name)
 
-    def page(self, keeper: Keeper, wakes: Wakes, lab: str, target: str) -> bytes:
-        """The page of an app as it is now. `target`: what the person asked for, which is where it leads in the end."""
+    def page(self, keeper: Keeper, wakes: Wakes, lab: str, target: str, *, signed_in: bool) -> bytes:
+        """The page of an app as it is now. `target`: what the person asked for, which is where it leads in the end.
+        `signed_in`: whether it shows the app's own words, which may be anything."""
         failed = keeper.life.state is State.FAILED
         told = state_of(keeper, wakes)
         return self._page.substitute(
@@ -85,7 +89,7 @@ class Pages:
             role="alert" if failed else "status",
             refresh="" if failed else f'<noscript><meta http-equiv="refresh" content="{REFRESH}"></noscript>',
             letter=escape(keeper.app.title[:1].upper() or "?"),
-            failure=_failure(keeper, target) if failed else "",
+            failure=_failure(keeper, target, keeper.log if signed_in else []) if failed else "",
             progress="" if failed else _progress(told),
             then=THEN_FAILED if failed else THEN,
         ).encode()
@@ -112,6 +116,12 @@ def wants_page(method: str, accept: str, destination: str) -> bool:
     return destination.lower() in ("", "document", "iframe", "frame")
 
 
+def is_signed_in(head: Head) -> bool:
+    """Whether sign-on has said who asks. Traefik takes the field off every request before sign-on sees it, in other
+    spellings too, and sets what sign-on answers; an open route gets none. Two of them are nobody's."""
+    return len(said := head.all(PERSON.lower())) == 1 and bool(said[0])
+
+
 def _seconds(seconds: float) -> str:
     return "about a second" if seconds < 1.5 else f"about {seconds:.0f} seconds"
 
@@ -121,8 +131,8 @@ def _progress(told: dict[str, str]) -> str:
     return f'<progress aria-label="Starting"></progress><p class="soft facts">{facts}</p>'
 
 
-def _failure(keeper: Keeper, target: str) -> str:
-    lines = "\n".join(line[:LOG_LINE] for line in keeper.log)
+def _failure(keeper: Keeper, target: str, words: list[str]) -> str:
+    lines = "\n".join(line[:LOG_LINE] for line in words)
     log = f'<h2>Its last words</h2><pre tabindex="0">{escape(lines)}</pre>' if lines else ""
     pause = max(0.0, keeper.life.retry_at - keeper.now)
     when = f" {pause:.0f} s from now or later" if pause >= 0.5 else ""

@@ -55,6 +55,7 @@ async def reach(target: Address) -> Stream:
 async def hand_on(exchange: Exchange, app: Stream, source: Source) -> None:
     """One request, its answer, and whatever follows an upgrade. Closes `app`, and the client's connection too where
     the answer breaks off. Raises `OSError` and `WireError`; the client has got no answer then if none was started."""
+    exchange.handed_on = True
     sending = asyncio.create_task(_send(exchange, app, source))
     answering = asyncio.create_task(_answer(exchange, app))
     try:
@@ -65,6 +66,9 @@ async def hand_on(exchange: Exchange, app: Stream, source: Source) -> None:
         await _cancelled(sending)
         if upgraded:
             await _tunnel(exchange.stream, app)
+        else:
+            # Where it has answered without reading everything, it may never read the rest.
+            app.abort()
     except BaseException:
         app.abort()
         raise
@@ -79,7 +83,7 @@ async def _client_is_done(sending: asyncio.Task[None]) -> None:
     fault = sending.exception()
     if fault is None:
         raise ConnectionResetError("the client has gone")
-    if not isinstance(fault, OSError):
+    if isinstance(fault, TimeoutError) or not isinstance(fault, OSError):
         raise fault
     # The app takes no more of the body. It may well say why.
 

@@ -22,6 +22,8 @@ IDLE = 120.0
 """Seconds between two requests. Longer than Traefik keeps a connection (90 s), so that it is Traefik who lets go."""
 CLOSING = 2.0
 BACKLOG = 1024
+TOLD = 200
+"""So many connections past the limit are answered; those past these are closed."""
 
 Fields = list[tuple[str, str]]
 
@@ -37,6 +39,8 @@ class Exchange:
         """Whether an answer has begun: after that no other one can be given."""
         self.last = False
         """Whether the connection ends with this answer."""
+        self.handed_on = False
+        """Whether an app may have it already. Then nobody may be asked to repeat it: it could be done twice."""
 
     @property
     def path(self) -> str:
@@ -62,9 +66,8 @@ class Exchange:
     def begin(self, status: int, fields: Fields, content: bytes = b"") -> None:
         """Send the head of an answer of the waker's own, and what is there of its body."""
         self.started = True
-        if not self.body.complete:
-            fields = [*fields, ("Connection", "close")]
-            self.last = True
+        self.last = self.last or not self.body.complete
+        fields = [*fields, ("Connection", "close")] if self.last else fields
         self.stream.write(head_bytes(f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", fields) + content)
 
     async def send_chunk(self, piece: bytes) -> None:
@@ -80,11 +83,14 @@ class Server:
         handle: Callable[[Exchange], Awaitable[None]],
         *,
         most: int | None = None,
+        beyond: Callable[[Exchange], Awaitable[None]] | None = None,
         largest_head: int = LARGEST_HEAD,
     ) -> None:
-        """`most`: connections at a time, of which further ones are closed at once; `largest_head`: bytes."""
+        """`most`: connections at a time, of which further ones are closed at once; where there is `beyond`, the first
+        of them are answered by it. `largest_head`: bytes."""
         self._handle = handle
         self._most = most
+        self._beyond = beyond
         self._limit = largest_head
         self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -122,11 +128,12 @@ class Server:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         stream = Stream(reader, writer)
-        if self._most is not None and len(self._tasks) > self._most:
+        too_many = self._are_more_than(0)
+        if too_many and (self._beyond is None or self._are_more_than(TOLD)):
             stream.abort()
             return
         try:
-            while await self._one(stream):
+            while await self._one(stream, too_many=too_many):
                 pass
             await stream.close()
         except (OSError, WireError, TimeoutError):
@@ -134,7 +141,11 @@ class Server:
         except asyncio.CancelledError:
             stream.abort()
 
-    async def _one(self, stream: Stream) -> bool:
+    def _are_more_than(self, further: int) -> bool:
+        """Whether there are more connections than may be, and than so many further ones."""
+        return self._most is not None and len(self._tasks) > self._most + further
+
+    async def _one(self, stream: Stream, *, too_many: bool) -> bool:
         """Serve one request; whether another can follow."""
         async with asyncio.timeout(IDLE):
             text = await stream.head()
@@ -148,15 +159,18 @@ class Server:
             return False
         if "100-continue" in head.words("expect") and not exchange.body.complete:
             stream.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        await self._handled(exchange)
+        still = too_many and self._are_more_than(0)
+        await self._handled(exchange, self._beyond if still and self._beyond else self._handle)
+        if exchange.started and not exchange.body.complete:
+            await stream.let_go(CLOSING)
         return exchange.may_go_on
 
-    async def _handled(self, exchange: Exchange) -> None:
+    async def _handled(self, exchange: Exchange, handle: Callable[[Exchange], Awaitable[None]]) -> None:
         try:
-            await self._handle(exchange)
+            await handle(exchange)
         except asyncio.CancelledError:
             if not exchange.started:
-                await exchange.say(503, "The waker is restarting.", [("Retry-After", "1")])
+                await _say_the_end(exchange)
                 await exchange.stream.close()
             raise
         except (OSError, WireError):
@@ -166,6 +180,13 @@ class Server:
             if not exchange.started:
                 await exchange.say(500, "The waker has failed; its log says why.")
             exchange.last = True
+
+
+async def _say_the_end(exchange: Exchange) -> None:
+    if exchange.handed_on:
+        await exchange.say(502, "The waker ended before the app answered. What was asked may have been done.")
+    else:
+        await exchange.say(503, "The waker is restarting.", [("Retry-After", "1")])
 
 
 def _refusal(status: int) -> bytes:

@@ -12,11 +12,13 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Coroutine, Iterable
 
 LARGEST_HEAD = 131_072
 PIECE = 65_536
 MOST_FIELDS = 300
+STALLED = 300.0
+"""Seconds after which an app that takes nothing of what it is sent is given up. Long: it may be busy for minutes."""
 
 REQUEST_LINE = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,40}) ([!-~\x80-\xff]+) HTTP/1\.([01])")
 STATUS_LINE = re.compile(r"HTTP/1\.([01]) ([1-5][0-9]{2})(?: (.*))?")
@@ -118,9 +120,14 @@ def head_bytes(start: str, fields: Iterable[tuple[str, str]]) -> bytes:
 class Stream:
     """One connection. What a look for its end has read is not lost."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, patience: float | None = None
+    ) -> None:
+        """`patience`: seconds in which the other side may take nothing of what it is sent. None for as many as it
+        likes: a film that somebody has paused."""
         self._reader = reader
         self._writer = writer
+        self._patience = patience
         self._pushed = b""
 
     @property
@@ -164,19 +171,48 @@ class Stream:
         self._writer.write(data)
 
     async def send(self, data: bytes) -> None:
-        """Send it, at the pace of the other side."""
+        """Send it, at the pace of the other side. Raises `OSError`; `TimeoutError` where that has no pace."""
         self._writer.write(data)
-        await self._writer.drain()
+        await self._while_it_moves(self._writer.drain)
 
     async def close(self) -> None:
         """Close it, whatever state it is in."""
         self._writer.close()
+        try:
+            await self._while_it_moves(self._closed)
+        except OSError:
+            self.abort()
+
+    async def let_go(self, seconds: float) -> None:
+        """Say that nothing more comes, and pass over what still does: an end with bytes unread would be a reset, which
+        costs a sender that is at it the answer."""
         with contextlib.suppress(OSError):
-            await self._writer.wait_closed()
+            self._writer.write_eof()
+            async with asyncio.timeout(seconds):
+                while await self._reader.read(PIECE):
+                    pass
 
     def abort(self) -> None:
         """Close it at once: the other side is to see that something is missing."""
         self._writer.transport.abort()
+
+    async def _while_it_moves(self, done: Callable[[], Coroutine[object, object, None]]) -> None:
+        """Wait for it as long as the other side takes something. Raises `TimeoutError` where it does not."""
+        left = 0
+        while True:
+            before, left = left, self._writer.transport.get_write_buffer_size()
+            if before and left >= before:
+                raise TimeoutError("the other side takes nothing of what it is sent")
+            try:
+                async with asyncio.timeout(self._patience):
+                    return await done()
+            except TimeoutError:
+                if not left:
+                    raise
+
+    async def _closed(self) -> None:
+        # Whoever waits for the end of a connection and is cancelled would take the end itself along.
+        await asyncio.shield(self._writer.wait_closed())
 
     async def _until(self, mark: bytes) -> bytes:
         """Up to a mark, which is taken off. A cancelled call has taken nothing."""

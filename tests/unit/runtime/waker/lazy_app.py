@@ -1,7 +1,7 @@
 """An app as a process: `python lazy_app.py PORT DELAY [ADDRESS]`. Says what it was asked, and on some paths does more.
 
-/health: 200. /status/N: that status. /stream/N: N pieces, ten a second. An upgrade: echoes bytes. DELAY `crash`: says
-two lines and ends with exit code 3.
+/health: 200. /status/N: that status. /stream/N: N pieces, ten a second. /drop: ends without an answer. /never: gives
+none. An upgrade: echoes bytes. DELAY `crash`: says two lines and ends with exit code 3.
 """
 
 from __future__ import annotations
@@ -53,6 +53,10 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
             if kind == "stream":
                 await stream(writer, int(number))
                 continue
+            if kind == "drop":
+                break
+            if kind == "never":
+                await reader.read(-1)
             status = int(number) if kind == "status" else 200
             told = {
                 "pid": os.getpid(),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ez_homelab.runtime.waker import proxy
+from ez_homelab.runtime.waker import proxy, wire
 from ez_homelab.runtime.waker.proxy import UnreachableError, hand_on, reach
 from ez_homelab.runtime.waker.server import Exchange, Server
 from ez_homelab.runtime.waker.settings import Address
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     App = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
+LARGE = 30_000_000
+"""More than the system keeps of a connection whose other end reads nothing."""
 GET = b"GET /x HTTP/1.1\r\nHost: wiki.lab\r\nConnection: close\r\n\r\n"
 
 
@@ -32,8 +34,8 @@ class Live:
 
 
 @asynccontextmanager
-async def between(app: App) -> AsyncIterator[int]:
-    """The port of a server that hands everything on to `app`."""
+async def between(app: App, ended: asyncio.Queue[object] | None = None) -> AsyncIterator[int]:
+    """The port of a server that hands everything on to `app`. `ended`: how each request ended, None for well."""
 
     async def guarded(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -45,7 +47,15 @@ async def between(app: App) -> AsyncIterator[int]:
     target = Address("127.0.0.1", behind.sockets[0].getsockname()[1])
 
     async def handle(exchange: Exchange) -> None:
-        await hand_on(exchange, await reach(target), Live(exchange))
+        how: object = None
+        try:
+            await hand_on(exchange, await reach(target), Live(exchange))
+        except BaseException as fault:
+            how = fault
+            raise
+        finally:
+            if ended is not None:
+                ended.put_nowait(how)
 
     server = Server(handle)
     try:
@@ -217,3 +227,87 @@ async def test_an_app_that_takes_no_connection(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(proxy, "CONNECT_SECONDS", 0.2)
     with pytest.raises(UnreachableError):
         await reach(Address("127.0.0.1", 1))
+
+
+@pytest.mark.parametrize("goes", [True, False])
+@pytest.mark.parametrize("answered", [True, False])
+async def test_an_app_that_reads_nothing_keeps_no_request_for_ever(
+    monkeypatch: pytest.MonkeyPatch, goes: bool, answered: bool
+) -> None:
+    monkeypatch.setattr(wire, "STALLED", 0.2)
+    over, asked, ended = asyncio.Event(), asyncio.Event(), asyncio.Queue[object]()
+
+    async def app(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        writer.write(b"HTTP/1.1 413 Too much\r\nContent-Length: 0\r\n\r\n" if answered else b"")
+        await over.wait()
+
+    async with between(app, ended) as port:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % LARGE + bytes(LARGE))
+        await asked.wait()
+        if goes:
+            writer.transport.abort()
+        async with asyncio.timeout(10):
+            how = await ended.get()
+        over.set()
+        writer.close()
+    assert answered or isinstance(how, OSError)
+
+
+async def test_after_an_upgrade_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(wire, "STALLED", 0.2)
+    over, ended = asyncio.Event(), asyncio.Queue[object]()
+
+    async def app(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 101 Switching\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n")
+        await over.wait()
+
+    async with between(app, ended) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n")
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
+        writer.write(bytes(LARGE))
+        async with asyncio.timeout(10):
+            how = await ended.get()
+        over.set()
+        writer.close()
+    assert how is None
+
+
+async def test_an_app_that_reads_slowly_gets_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "STALLED", 0.5)
+    size = 0
+
+    async def app(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal size
+        await reader.readuntil(b"\r\n\r\n")
+        while size < LARGE:
+            size += len(await reader.readexactly(LARGE // 10))
+            await asyncio.sleep(0.1)
+        writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    async with between(app) as port:
+        head = b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % LARGE
+        request = head + bytes(LARGE)
+        assert (await ask(port, request)).startswith(b"HTTP/1.1 204 ")
+
+
+async def test_what_an_app_has_already_is_not_asked_for_again_where_the_waker_ends() -> None:
+    asked = asyncio.Event()
+
+    async def app(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        await reader.read(-1)
+
+    async with between(app) as port:
+        asking = asyncio.create_task(ask(port, GET.replace(b"GET", b"POST")))
+        await asked.wait()
+    answer = await asking
+    assert answer.startswith(b"HTTP/1.1 502 ")
+    assert b"Retry-After" not in answer

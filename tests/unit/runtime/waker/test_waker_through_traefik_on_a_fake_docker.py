@@ -136,7 +136,7 @@ def test_a_browser_sees_the_page_and_then_what_it_asked_for(world: World) -> Non
 
 
 def test_an_app_that_crashes_says_why_and_is_not_started_again_and_again(world: World) -> None:
-    status, _, content = world.ask("broken", **BROWSER)
+    status, _, content = world.ask("broken", **BROWSER, Remote_User="nora")
     page = content.decode()
     assert status == 503
     assert "exit code 3" in page

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Any
+import errno
+import resource
+import tempfile
+from typing import IO, TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -22,6 +25,9 @@ from ez_homelab.runtime.waker.wire import (
     parse_request,
     request_body,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Nobody:
@@ -156,3 +162,63 @@ async def test_where_there_is_no_room_the_sender_waits(tmp_path: Any) -> None:
     await held.fill()
     assert not body.complete
     assert len(await whole(held)) == 3 * IN_MEMORY
+
+
+@contextlib.contextmanager
+def a_disk_that_takes(size: int) -> Iterator[None]:
+    """No file of this process gets larger, as where the disk is full: the last write is cut, the next one fails."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("size", [0, 1, 65_536, 100_000])
+@pytest.mark.parametrize("memory", [0, 100_000])
+async def test_where_the_disk_is_full_the_sender_waits_and_nothing_is_lost(
+    tmp_path: Any, size: int, memory: int
+) -> None:
+    content = bytes(range(256)) * 4096
+    room = Room(tmp_path, 10 * IN_MEMORY, memory)
+    body = Body(stream_of(content), len(content))
+    held = HeldBody(body, 10 * IN_MEMORY, room)
+    with a_disk_that_takes(size):
+        await held.fill()
+        assert not body.complete
+        await held.fill()
+        assert await whole(held) == content
+        held.close()
+    assert room.disk.has(10 * IN_MEMORY)
+    assert room.memory.has(memory)
+
+
+async def test_a_folder_that_is_gone_makes_the_sender_wait(tmp_path: Any) -> None:
+    content = b"x" * 200_000
+    held = HeldBody(Body(stream_of(content), len(content)), IN_MEMORY, Room(tmp_path / "nowhere", IN_MEMORY, 0))
+    await held.fill()
+    assert await whole(held) == content
+
+
+async def test_a_file_that_cannot_be_closed_costs_nothing_of_the_room(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[IO[bytes]] = []
+    make = tempfile.TemporaryFile
+
+    def kept(*arguments: Any, **named: Any) -> IO[bytes]:
+        made.append(make(*arguments, **named))
+        return made[-1]
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", kept)
+    room = Room(tmp_path, IN_MEMORY, 0)
+    held = HeldBody(Body(stream_of(b"x" * 200_000), 200_000), IN_MEMORY, room)
+    await held.fill()
+    monkeypatch.setattr(made[0], "close", lambda: _fails(made[0].fileno()))
+    held.close()
+    assert room.disk.has(IN_MEMORY)
+
+
+def _fails(number: int) -> None:
+    raise OSError(errno.EIO, f"{number} cannot be closed")

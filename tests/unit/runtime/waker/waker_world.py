@@ -49,8 +49,8 @@ class World:
         self.control: Program | None = None
         self.control_port = 0
 
-    def _traefik(self) -> Program:
-        install = {
+    def _install(self) -> dict[str, Any]:
+        return {
             "entryPoints": {
                 "web": {"address": f"127.0.0.1:{self.web}"},
                 "traefik": {"address": f"127.0.0.1:{self.api}"},
@@ -63,7 +63,9 @@ class World:
             "metrics": {"prometheus": {"entryPoint": "traefik", "addServicesLabels": True}},
             "global": {"checkNewVersion": False, "sendAnonymousUsage": False},
         }
-        (self.folder / "traefik.yml").write_text(yaml.safe_dump(install))
+
+    def _traefik(self) -> Program:
+        (self.folder / "traefik.yml").write_text(yaml.safe_dump(self._install()))
         argv = [executable(), f"--configFile={self.folder / 'traefik.yml'}"]
         program = Program("Traefik", argv, self.folder / "traefik.log")
         program.wait_until(lambda: listens(self.api) and listens(self.web))
