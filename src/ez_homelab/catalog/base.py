@@ -11,11 +11,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from ez_homelab.durations import seconds_of
+
 Unknown = Literal["unknown"]
 """A fact that could not be established. It is never replaced by a guess."""
 
-_DURATION = re.compile(r"(?:([0-9]{1,6})d)?(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?")
-_DURATION_UNITS = (86400, 3600, 60, 1)
 _SIZE = re.compile(r"([0-9]{1,9})([KMGT])")
 _SIZE_UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
@@ -28,10 +28,10 @@ class Model(BaseModel):
 
 def parse_duration(value: Any) -> Any:
     """Whole seconds from `30s`, `10m`, `1h30m`, `7d`. Raises `PydanticCustomError` for anything else."""
-    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    if not match or not value:
+    seconds = seconds_of(value) if isinstance(value, str) else None
+    if seconds is None:
         raise PydanticCustomError("duration", "is not a duration: write it like 30s, 10m, 1h30m or 7d")
-    return sum(int(number) * unit for number, unit in zip(match.groups(), _DURATION_UNITS, strict=True) if number)
+    return seconds
 
 
 def parse_size(value: Any) -> Any:

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from ez_homelab.config.public_suffix import is_public_suffix
+from ez_homelab.durations import seconds_of
 from ez_homelab.yaml_text import shown
 
 if TYPE_CHECKING:
@@ -63,8 +64,6 @@ _CREDENTIALS_IN_URL = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
 _THIS_NETWORK = ipaddress.ip_network("0.0.0.0/8")
 _MEMORY = re.compile("([1-9][0-9]{0,6})([KMG])")
 _UNITS = {"K": 2**10, "M": 2**20, "G": 2**30}
-_DURATION = re.compile("(?:([0-9]{1,6})d)?(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?")
-_DURATION_UNITS = (86400, 3600, 60, 1)
 
 
 def did_you_mean(text: str, known: Iterable[str]) -> str:
@@ -327,12 +326,11 @@ def start_timeout(text: str) -> Complaint | None:
 
 def _duration(text: str, longest: int, bounds: str, example: str) -> Complaint | None:
     """A duration in the catalog's own notation."""
-    found = _DURATION.fullmatch(text)
-    if not found or not text:
+    seconds = seconds_of(text)
+    if seconds is None:
         suggestion = f"write `{text}s`, `{text}m` or `{text}h`" if re.fullmatch("[1-9][0-9]{0,5}", text) else ""
         rule = "a whole number with `s`, `m`, `h` or `d` behind it, or several such as `1h30m`"
         return f"`{shown(text)}` is no duration: {rule}", suggestion or f"write one such as `{example}`"
-    seconds = sum(int(number) * unit for number, unit in zip(found.groups(), _DURATION_UNITS, strict=True) if number)
     if not 1 <= seconds <= longest:
         return f"`{text}` is out of range: from {bounds}", ""
     return None

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 TITLE = "EZ-Homelab"
 LAZY_FILE = "lazy.json"
 
+PAGE_FILES = "/.waker/"
+"""Where the waker's page has its files, below each name that may sleep."""
+
 _CONFIGURATION = (ON_DEMAND_APPS["builtin"][0], "config/")
 
 
@@ -56,6 +59,15 @@ def settings(lab: Lab, sleepers: Sequence[Sleeper]) -> dict[str, Any]:
         "timezone": lab.timezone,
         "monitors": [PATTERN],
         "apps": [_app(sleeper) for sleeper in sorted(sleepers, key=lambda sleeper: sleeper.name)],
+    }
+
+
+def routers_of(route: Route) -> dict[str, str]:
+    """The routers that the waker makes for a route, and their rules: in its own words `runtime/waker/routes.py`."""
+    return {
+        route.name: route.rule,
+        f"{route.name}-page": f"({route.rule}) && PathPrefix(`{PAGE_FILES}`)",
+        f"{route.name}-monitor": f"({route.rule}) && (HeaderRegexp(`User-Agent`, `{PATTERN}`))",
     }
 
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Protocol
 from ez_homelab.config.rules import ON_DEMAND_APPS
 from ez_homelab.errors import EzError
 from ez_homelab.hosts import Command
-from ez_homelab.lazy.monitors import PATTERN
+from ez_homelab.lazy.builtin import routers_of
 from ez_homelab.lazy.sablier import ROUTES_FILE
 from ez_homelab.waker_admin import order, waker_status
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from ez_homelab.hosts import Host
     from ez_homelab.observe import ObservedServer
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from ez_homelab.waker_admin import AppStatus
 
 ASK_RUNNING = Command(("docker", "ps", "--format", "{{.Names}}"), changes=False, timeout=30)
-PAGE_FILES = "/.waker/"
-"""Where the waker's page has its files, below each name that may sleep (`runtime/waker/routes.py`)."""
 SETTLED = 60.0
 """Seconds after which Docker has to say of a group what the waker says: a look at Docker may be older than the word."""
 
@@ -116,9 +114,9 @@ class Waker:
         self._running = [container.name for container in found.containers if container.state == "running"]
 
     def routers(self, routes: Iterable[Route]) -> Mapping[str, str]:
-        """See `OnDemand`. The waker writes them itself (`runtime/waker/routes.py`)."""
+        """See `OnDemand`. The waker writes them itself."""
         named = [route for route in routes if route.lazy]
-        return {name: rule for route in named for name, rule in _waker_routers(route)}
+        return {f"{name}@file": rule for route in named for name, rule in routers_of(route).items()}
 
     async def look(self) -> Mapping[str, Seen]:
         """See `OnDemand`."""
@@ -175,12 +173,6 @@ def _as_docker_says(group: WakeGroup, running: Collection[str]) -> Seen:
 
 def _of(group: WakeGroup, running: Collection[str]) -> list[str]:
     return [name for name in group.containers if name in running]
-
-
-def _waker_routers(route: Route) -> Iterator[tuple[str, str]]:
-    yield f"{route.name}@file", route.rule
-    yield f"{route.name}-page@file", f"({route.rule}) && PathPrefix(`{PAGE_FILES}`)"
-    yield f"{route.name}-monitor@file", f"({route.rule}) && (HeaderRegexp(`User-Agent`, `{PATTERN}`))"
 
 
 def in_words(seconds: float) -> str:

@@ -11,6 +11,7 @@ import pytest
 from ez_homelab.config.load import lab_from_text
 from ez_homelab.config.model import AppInstance, LazySettings, OnDemandSettings, Stack
 from ez_homelab.lazy import ENGINES, engine_of
+from ez_homelab.lazy.builtin import routers_of
 from ez_homelab.lazy.monitors import PATTERN
 from ez_homelab.runtime.waker.routes import RouteFiles
 from ez_homelab.runtime.waker.settings import Address, Lazy, Ready, read_lazy
@@ -108,6 +109,17 @@ def test_the_pattern_is_one_that_the_waker_and_traefik_take(tmp_path: Path) -> N
     routers = json.loads(files.text(lazy.apps["dokuwiki"], direct=False))["http"]["routers"]
     assert f"HeaderRegexp(`User-Agent`, `{PATTERN}`)" in routers["dokuwiki-monitor"]["rule"]
     assert set("\\").isdisjoint(PATTERN), "Go takes fewer escapes than Python"
+
+
+def test_the_routers_that_are_expected_are_those_that_the_waker_writes(tmp_path: Path) -> None:
+    lab = lab_of(asleep("dokuwiki"))
+    lazy = told(lab)
+    files = RouteFiles(tmp_path, "http://127.0.0.1:9095")
+    files.monitors = lazy.monitors
+    [route] = [route for route in desired_of(lab).routes if route.lazy]
+    for direct in (True, False):
+        written = json.loads(files.text(lazy.apps["dokuwiki"], direct=direct))["http"]["routers"]
+        assert routers_of(route) == {name: router["rule"] for name, router in written.items()}
 
 
 def test_the_engine_is_the_one_that_the_lab_file_names() -> None:
