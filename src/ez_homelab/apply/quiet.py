@@ -1,6 +1,7 @@
 """Holds what sleeps while it is changed, and lets go of it whatever becomes of the run.
 
-    /var/lib/ez-homelab/held/<wake group>    it is held, and until when it would be if nobody released it
+    /var/lib/ez-homelab/held/<wake group>    it is held: until when it would be if nobody released it, and the seconds
+                                             that its start may take
 
 The waker lets go by itself when the time is over, so a note that is older means nothing.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ez_homelab.apply.containers import wait_until_well
@@ -33,24 +35,33 @@ TAKEN_OVER = (0.3, 10.0)
 """Seconds between two looks whether the waker has read what was written for it, and until nobody waits any longer."""
 
 
-async def perform(host: Host, action: Action) -> None:
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A note of one: until when it lasts (seconds since 1970), and how long a start of the group may take."""
+
+    until: float
+    start: float
+
+
+async def perform(host: Host, server: DesiredServer, action: Action) -> None:
     """Hold or release the wake group that the action names. Raises what `waker_admin.order` does."""
+    start = next((group.timeout for group in server.wake_groups if group.name == action.name), 0.0)
     if action.verb == "hold":
-        await hold(host, action.name, float(action.settings["seconds"]))
+        await hold(host, action.name, float(action.settings["seconds"]), start=start)
     else:
-        await release(host, action.name)
+        await release(host, action.name, start=start)
 
 
-async def hold(host: Host, group: str, seconds: float) -> None:
+async def hold(host: Host, group: str, seconds: float, *, start: float) -> None:
     """Whoever comes to it waits from now on, and nobody but us starts or stops it."""
     # Before it is held: a run that is killed in between leaves a note too many, never one too few.
-    await host.write(f"{HELD}/{group}", f"{time.time() + seconds:.0f}\n".encode(), mode=0o600)
+    await host.write(f"{HELD}/{group}", f"{time.time() + seconds:.0f} {start:.0f}\n".encode(), mode=0o600)
     await order(host, "hold", group, seconds)
 
 
-async def release(host: Host, group: str) -> None:
-    """The waker looks at what runs, and goes on with that."""
-    await order(host, "release", group)
+async def release(host: Host, group: str, *, start: float) -> None:
+    """The waker looks at what runs, and goes on with that: it answers when what is to be awake is ready."""
+    await order(host, "release", group, start=start)
     await host.remove(f"{HELD}/{group}")
 
 
@@ -60,29 +71,35 @@ async def release_all(host: Host) -> tuple[str, ...]:
     Where the waker does not answer, the next run tries again: it may be what failed.
     """
     released = []
-    for group, until in (await _held(host)).items():
-        if until < time.time():
+    for group, held in (await _held(host)).items():
+        if held.until < time.time():
             await host.remove(f"{HELD}/{group}")
             continue
         with contextlib.suppress(EzError):
-            await release(host, group)
+            await release(host, group, start=held.start)
             released.append(group)
     return tuple(released)
 
 
 async def hold_longer(host: Host) -> None:
     """Before a stack is taken back: what is held stays so for as long as that may take."""
-    for group, until in (await _held(host)).items():
-        if until >= time.time():
+    for group, held in (await _held(host)).items():
+        if held.until >= time.time():
             # Taking it back matters more than that nobody comes meanwhile.
             with contextlib.suppress(EzError):
-                await hold(host, group, LEASE[1])
+                await hold(host, group, LEASE[1], start=held.start)
 
 
-async def _held(host: Host) -> dict[str, float]:
+async def _held(host: Host) -> dict[str, Hold]:
     paths = await host.list_files(HELD) or []
-    texts = {path.rpartition("/")[2]: (await host.read(path) or b"").decode().strip() for path in paths}
-    return {group: float(text) if text.isdecimal() else 0.0 for group, text in texts.items()}
+    texts = {path.rpartition("/")[2]: (await host.read(path) or b"").decode() for path in paths}
+    return {group: _noted(text.split()) for group, text in texts.items()}
+
+
+def _noted(words: list[str]) -> Hold:
+    if not words or not all(word.isdecimal() for word in words):
+        return Hold(0.0, 0.0)
+    return Hold(float(words[0]), float(words[1]) if len(words) > 1 else 0.0)
 
 
 async def start_needed(

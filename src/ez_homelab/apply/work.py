@@ -86,7 +86,7 @@ class ServerWork:
         await quiet.taken_over(self.host, self.server, action.name)
 
     async def _on_demand(self, action: Action, _say: Callable[[str], None]) -> None:
-        await quiet.perform(self.host, action)
+        await quiet.perform(self.host, self.server, action)
 
     async def _service(self, action: Action, say: Callable[[str], None]) -> None:
         if action.verb != "remove":

@@ -16,7 +16,14 @@ from ez_homelab.errors import HealthError
 from ez_homelab.hosts.protocol import Completed
 from ez_homelab.images.lock import ImageLock
 from ez_homelab.plan import Action
-from ez_homelab.render.desired import FINGERPRINT_LABEL, DesiredFile, DesiredService, DesiredStack, WakeGroup
+from ez_homelab.render.desired import (
+    FINGERPRINT_LABEL,
+    DesiredFile,
+    DesiredServer,
+    DesiredService,
+    DesiredStack,
+    WakeGroup,
+)
 from ez_homelab.render.secrets import DueRotation
 from ez_homelab.secrets.value import Secret
 from ez_homelab.testing.fake_host import FakeHost
@@ -49,6 +56,9 @@ HOLD = Action("core", "on-demand", "wiki", "hold", "", settings={"seconds": "420
 RELEASE = Action("core", "on-demand", "wiki", "release", "")
 
 
+SLOW = replace(SERVER, wake_groups=(replace(GROUP, timeout=3600.0),))
+
+
 class Sleepers(FakeHost):
     """A server with a waker and two containers that sleep. `knows` is what the waker has read."""
 
@@ -56,6 +66,7 @@ class Sleepers(FakeHost):
         super().__init__("core")
         self.running: set[str] = set()
         self.told: list[str] = []
+        self.patience: list[float] = []
         self.knows = {"wiki"}
         self.silent = False
         self.ill: set[str] = set()
@@ -71,6 +82,7 @@ class Sleepers(FakeHost):
         if words == ("status",):
             return Completed(command, 0, json.dumps({"apps": dict.fromkeys(self.knows), "memory_saved": 0}), "")
         self.told.append(" ".join(words))
+        self.patience.append(command.timeout)
         return Completed(command, 0, json.dumps({"app": words[1], "state": "held"}), "")
 
     def _container(self, command: Command) -> Completed:
@@ -102,9 +114,9 @@ def host() -> Sleepers:
     return Sleepers()
 
 
-def work(host: Sleepers) -> ServerWork:
+def work(host: Sleepers, server: DesiredServer = SERVER) -> ServerWork:
     rotation = DueRotation("core", "wiki", "wiki", "admin", "wiki", ("set",), Secret("x"))
-    return ServerWork(host, SERVER, "x", ImageWork(host, {}, ImageLock(), None), {"wiki/admin": rotation})
+    return ServerWork(host, server, "x", ImageWork(host, {}, ImageLock(), None), {"wiki/admin": rotation})
 
 
 def ignore(_line: str) -> None:
@@ -125,6 +137,26 @@ async def test_what_a_run_has_held_is_released_by_the_next(host: Sleepers) -> No
     assert await quiet.release_all(host) == ("wiki",)
     assert await quiet.release_all(host) == ()
     assert host.told == ["hold wiki 420", "release wiki"]
+
+
+@pytest.mark.parametrize("by", ["the run", "the next run", "the next run after it was held longer"])
+async def test_a_release_is_given_the_time_that_the_groups_start_may_take(host: Sleepers, by: str) -> None:
+    there = work(host, SLOW)
+    await there.perform(HOLD, ignore)
+    if by.endswith("longer"):
+        await quiet.hold_longer(host)
+    if by == "the run":
+        await there.perform(RELEASE, ignore)
+    else:
+        assert await quiet.release_all(host) == ("wiki",)
+    assert host.told[-1] == "release wiki"
+    # What runs is made ready before the waker answers.
+    assert host.patience[-1] > 3600
+
+
+async def test_a_note_of_an_older_version_is_read(host: Sleepers) -> None:
+    await host.write(f"{quiet.HELD}/wiki", f"{time.time() + 100:.0f}\n".encode())
+    assert await quiet.release_all(host) == ("wiki",)
 
 
 async def test_a_hold_that_is_over_anyhow_is_forgotten(host: Sleepers) -> None:
