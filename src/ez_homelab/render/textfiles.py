@@ -1,4 +1,4 @@
-"""Figures of apps that no network leads to: what tells them to Prometheus sees the volumes that they are written into."""
+"""Figures of apps that no network leads to: what tells them to Prometheus sees the volumes that they lie in."""
 
 from __future__ import annotations
 

@@ -85,6 +85,7 @@ async def test_an_app_that_is_taken_out_goes_and_its_data_stays(there: LabOnFake
     }  # fmt: skip
     assert set(host.volumes) == {
         "dokuwiki-storage", "gate-data", "prometheus-data", "traefik-routes", "waker-control", "waker-data",
+        "waker-metrics",
     }  # fmt: skip
     assert not [path for path in host.files if path.startswith("/opt/stacks/monitoring")]
     assert "/opt/stacks/monitoring" not in host.folders
@@ -486,6 +487,7 @@ async def test_purge_lists_what_goes_and_takes_nothing_else(there: LabOnFakeServ
         "volume traefik-routes with all data in it",
         "volume waker-control with all data in it",
         "volume waker-data with all data in it",
+        "volume waker-metrics with all data in it",
         "folder /opt/stacks/core",
         "folder /opt/stacks/wiki",
         "folder /opt/stacks/monitoring",

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
 from ez_homelab.config.model import AppInstance, LazySettings, Stack
-from ez_homelab.hosts import FileState
-from ez_homelab.observe import ObservedServer
 from ez_homelab.plan import make_plan
 from ez_homelab.plan.files import Choices
 from ez_homelab.render.core import NUDGE_PATH
 from ez_homelab.testing.make_lab import desired_of, make_lab, observed_as
+
+if TYPE_CHECKING:
+    from ez_homelab.hosts import FileState
+    from ez_homelab.observe import ObservedServer
 
 SLEEPS = AppInstance("dokuwiki", "dokuwiki", lazy=LazySettings(mode="stop"))
 DESIRED = desired_of(make_lab(stacks=(Stack("wiki", apps=(SLEEPS,)),)))

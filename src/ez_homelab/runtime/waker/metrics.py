@@ -9,16 +9,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from .states import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from .apps import Apps
-    from .statistics import Statistics
+    from .keeper import Keeper
+    from .statistics import Statistics, Wakes
 
 log = logging.getLogger("waker.metrics")
 
@@ -27,14 +28,17 @@ EVERY = 15.0
 PREFIX = "ez_homelab"
 FILE = "waker.prom"
 
+Sample: TypeAlias = tuple[dict[str, str], float]
+
 
 def text(apps: Apps, statistics: Statistics, memory_saved: int) -> str:
     """Every wake group, in Prometheus's text format 0.0.4; `memory_saved` in bytes.
 
     The label is not called `app`: that is the program whom Prometheus asks.
     """
-    lines = [*_lines(apps, statistics), *_about("memory_saved_bytes", "gauge", "What the groups that sleep would take.")]
-    return "".join(f"{line}\n" for line in (*lines, _line("memory_saved_bytes", memory_saved)))
+    saved = _about("memory_saved_bytes", "gauge", "What the groups that sleep would take.")
+    lines = [*_lines(apps, statistics), *saved, _line("memory_saved_bytes", memory_saved)]
+    return "".join(f"{line}\n" for line in lines)
 
 
 class MetricsFile:
@@ -79,30 +83,46 @@ class MetricsFile:
                 beside.unlink()
 
 
+def _states(keeper: Keeper, _wakes: Wakes) -> Iterator[Sample]:
+    for state in State:
+        yield {"state": state.value}, int(keeper.life.state is state)
+
+
+def _seconds(_keeper: Keeper, wakes: Wakes) -> Iterator[Sample]:
+    for quantile, seconds in (("0.5", wakes.p50), ("0.95", wakes.p95)):
+        if seconds is not None:
+            yield {"quantile": quantile}, seconds
+
+
+FIGURES: tuple[tuple[str, str, str, Callable[[Keeper, Wakes], Iterable[Sample]]], ...] = (
+    ("group_state", "gauge", "Whether the wake group is in this state.", _states),
+    (
+        "group_wakes_total", "counter", "How often it woke, for a visitor, by its hours or by an order.",
+        lambda _, wakes: [({}, wakes.count)],
+    ),
+    ("group_wake_seconds", "gauge", "Time to wake, of the last hundred.", _seconds),
+    (
+        "group_failed_starts", "gauge", "Failed starts in a row.",
+        lambda keeper, _: [({}, keeper.life.failures)],
+    ),
+    (
+        "group_trouble", "gauge", "Whether its names cannot be led where they should lead.",
+        lambda keeper, _: [({}, int(bool(keeper.trouble)))],
+    ),
+    (
+        "group_memory_bytes", "gauge", "What it takes while awake: measured at rest, or kept free for it.",
+        lambda keeper, _: [({}, keeper.app.memory)],
+    ),
+)  # fmt: skip
+"""What is told of each group: name, type, words, and the values with their labels."""
+
+
 def _lines(apps: Apps, statistics: Statistics) -> Iterator[str]:
-    keepers = sorted(apps.keepers.items())
-    yield from _about("group_state", "gauge", "Whether the wake group is in this state.")
-    for name, keeper in keepers:
-        for state in State:
-            yield _line("group_state", int(keeper.life.state is state), group=name, state=state.value)
-    yield from _about("group_wakes_total", "counter", "How often it woke, for a visitor, by its hours or by an order.")
-    for name, _ in keepers:
-        yield _line("group_wakes_total", statistics.of(name).count, group=name)
-    yield from _about("group_wake_seconds", "gauge", "Time to wake, of the last hundred.")
-    for name, _ in keepers:
-        wakes = statistics.of(name)
-        for quantile, seconds in (("0.5", wakes.p50), ("0.95", wakes.p95)):
-            if seconds is not None:
-                yield _line("group_wake_seconds", seconds, group=name, quantile=quantile)
-    yield from _about("group_failed_starts", "gauge", "Failed starts in a row.")
-    for name, keeper in keepers:
-        yield _line("group_failed_starts", keeper.life.failures, group=name)
-    yield from _about("group_trouble", "gauge", "Whether its names cannot be led where they should lead.")
-    for name, keeper in keepers:
-        yield _line("group_trouble", int(bool(keeper.trouble)), group=name)
-    yield from _about("group_memory_bytes", "gauge", "What it takes while awake: measured at rest, or kept free for it.")
-    for name, keeper in keepers:
-        yield _line("group_memory_bytes", keeper.app.memory, group=name)
+    for figure, kind, words, samples in FIGURES:
+        yield from _about(figure, kind, words)
+        for name, keeper in sorted(apps.keepers.items()):
+            for labels, value in samples(keeper, statistics.of(name)):
+                yield _line(figure, value, group=name, **labels)
 
 
 def _about(name: str, kind: str, words: str) -> Iterator[str]:

@@ -78,15 +78,17 @@ def test_each_figure_has_its_type_before_it_and_all_of_one_stand_together(tmp_pa
 
 def test_there_is_never_half_a_file_and_none_after_the_end(tmp_path: Path) -> None:
     told_last: list[set[str]] = []
+    often = asyncio.Event()
 
     def tell() -> str:
         told_last.append({path.name for path in tmp_path.iterdir()})
+        if len(told_last) == 3:
+            often.set()
         return f"{len(told_last)}\n"
 
     async def keep() -> None:
         keeping = asyncio.create_task(MetricsFile(tmp_path).keep(tell, 0.0))
-        while len(told_last) < 3:
-            await asyncio.sleep(0)
+        await often.wait()
         assert (tmp_path / FILE).read_text() == f"{len(told_last)}\n"
         keeping.cancel()
         await asyncio.gather(keeping, return_exceptions=True)
