@@ -153,7 +153,7 @@ class Filter:
         return True
 
     async def _exactly(self, name: str) -> str:
-        """What Docker takes for this container and no other. Where it is gone, its name could begin another one's id."""
+        """What Docker takes for this container alone: where it is gone, its name could begin another one's id."""
         return await self._docker.identity(name) if LIKE_AN_ID.fullmatch(name) else name
 
     def _names(self) -> set[str]:
