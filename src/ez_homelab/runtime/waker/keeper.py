@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 import logging
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar
 
 from . import activity
 from .docker import Docker, DockerError
@@ -16,7 +16,7 @@ from .states import UNSETTLED, Answer, Life, State
 from .turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 
     from .routes import RouteFiles
     from .settings import LazyApp
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("waker.keeper")
 
 ROUTE_AGAIN = 30.0
+MEND_AGAIN = 10.0
+"""Seconds after which what runs in part again is made whole again: a container that ends at once is no storm."""
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,9 @@ class Keeper:
         self._changed = asyncio.Event()
         self._died = asyncio.Event()
         self._routed_at = 0.0
+        self._mended_at = -math.inf
+        self._started: set[str] = set()
+        """Its containers that did not run before the last start."""
 
     @property
     def now(self) -> float:
@@ -159,7 +166,7 @@ class Keeper:
         if self.life.found(self.now, running=all(up)) is Answer.START:
             self._begin(self._adopt)
         elif before is not self.life.state:
-            log.info("%s is not running any more", self.app.name)
+            log.info("%s is not running any more%s", self.app.name, ", but a part of it" if any(up) else "")
             self._tell()
             self._begin(self._put_away)
         elif before is not State.AWAKE and any(up):
@@ -226,24 +233,29 @@ class Keeper:
             async with asyncio.timeout(self.app.timeout) as limit:
                 await self._start(limit)
         except TimeoutError:
-            await self._failed(f"it was not ready within {self.app.timeout:g} seconds")
+            await self._failed(f"it was not ready within {self.app.timeout:g} seconds", adopted=adopted)
         except (StartError, DockerError) as fault:
-            await self._failed(str(fault))
+            await self._failed(str(fault), adopted=adopted)
         else:
-            self.life.ready(self.now)
-            self._activity.begin_anew()
-            self.step, self.log = "", []
-            self._tell()
             if not adopted:
                 self._tools.statistics.add(self.app.name, self.now - began)
             log.info("%s is awake after %.2f s", self.app.name, self.now - began)
-            await self._route(direct=True)
+            await self._awake()
+
+    async def _awake(self) -> None:
+        self.life.ready(self.now)
+        self._activity.begin_anew()
+        self.step, self.log = "", []
+        self._tell()
+        await self._route(direct=True)
 
     async def _adopt(self) -> None:
-        """Somebody else has started it."""
+        """Somebody else has started it, or a part of it. What Traefik counts from now on is use of what runs now."""
+        await self.look(await activity.look(self._tools.traefik))
         await self._wake(adopted=True)
 
     async def _start(self, limit: asyncio.Timeout) -> None:
+        self._started.clear()
         for container in self.app.containers:
             self.step = container.name
             self._died.clear()
@@ -253,15 +265,31 @@ class Keeper:
             limit.reschedule(None)
             async with self._tools.starts:
                 limit.reschedule(time() + left)
-                await self._whole(self._tools.docker.start(container.name))
+                if await self._whole(self._tools.docker.start(container.name)):
+                    self._started.add(container.name)
             await until_ready(container, self._tools.docker, self.own_ports, self._died, self._tools.clock)
 
-    async def _failed(self, reason: str) -> None:
+    async def _failed(self, reason: str, *, adopted: bool) -> None:
+        """What was started is stopped. What ran before stays where somebody is with it, and is awake if it is whole."""
         self.log = await self._last_lines()
+        up = await self._up()
+        used = await self._may_be_used(up, adopted=adopted)
+        if used and up == {container.name for container in self.app.containers}:
+            log.warning("%s is left awake, as it may be in use: %s", self.app.name, reason)
+            await self._awake()
+            return
         log.warning("%s has not started: %s", self.app.name, reason)
         self._give_up(reason)
-        await self._stop_containers()
+        if not used:
+            await self._stop_containers()
         await self._route(direct=False)
+
+    async def _may_be_used(self, up: Collection[str] | None, *, adopted: bool) -> bool:
+        """Whether somebody may be with what ran before the start that has failed."""
+        if up is not None and self._started.issuperset(up):
+            return False
+        since = await self.look(await activity.look(self._tools.traefik)) if adopted else None
+        return bool(since) or await self._is_used(up) is not False
 
     def _give_up(self, reason: str) -> None:
         if self.life.state is State.WAKING:
@@ -309,13 +337,53 @@ class Keeper:
                 return False
         return True
 
+    async def _up(self) -> set[str] | None:
+        """Those of its containers that run; None where Docker does not say so."""
+        try:
+            running = await self._tools.docker.running()
+        except DockerError as fault:
+            log.warning("what runs of %s is not known: %s", self.app.name, fault)
+            return None
+        return {container.name for container in self.app.containers if running.get(container.name)}
+
+    async def _is_used(self, up: Collection[str] | None) -> bool | None:
+        """Lead its names to the waker, and look whether anybody is with what runs of it; None where that is not seen.
+
+        Whoever comes to the waker meanwhile is seen in its state.
+        """
+        confirmed = await self._route(direct=False)
+        if up is not None and not up:
+            return False
+        if up is None or not confirmed:
+            return None
+        # A container that has ended has no address any more, and nobody is with it.
+        ended = {container.name for container in self.app.containers} - {*up}
+        app = replace(self.app, routes=tuple(route for route in self.app.routes if route.target.host not in ended))
+        looks = activity.Activity()
+        await looks.in_use(app, await activity.look(self._tools.traefik), self.own_ports)
+        for pause in (0.0, self._tools.second_look):
+            await asyncio.sleep(pause)
+            in_use = await looks.in_use(app, await activity.look(self._tools.traefik), self.own_ports)
+            if in_use is not False or self.in_flight:
+                return True if self.in_flight else in_use
+        return False
+
     async def _lead_to_waker(self) -> None:
         await self._route(direct=False)
 
     async def _put_away(self) -> None:
-        """Its names lead to the waker, and what still runs of it is stopped."""
-        await self._route(direct=False)
-        await self._stop_containers()
+        """Its names lead to the waker, and what still runs of it is stopped. Where somebody is with that, the rest is
+        started instead; where that cannot be told, the next look finds out."""
+        used = await self._is_used(await self._up())
+        if self.life.state is State.WAKING:
+            # Somebody came, and the start that they get waits for the end of this.
+            return
+        if used is False:
+            await self._stop_containers()
+        elif used and self.now - self._mended_at >= MEND_AGAIN and self.life.ask(self.now) is Answer.START:
+            self._mended_at = self.now
+            log.info("%s is in use, and what does not run of it is started", self.app.name)
+            await self._adopt()
 
     async def _route_again(self) -> None:
         if self.direct is None and self.now - self._routed_at < ROUTE_AGAIN and self._routed_at:
@@ -329,11 +397,11 @@ class Keeper:
             except DockerError as fault:
                 log.warning("%s cannot be stopped: %s", container.name, fault)
 
-    async def _whole(self, call: Coroutine[object, object, None]) -> None:
+    async def _whole(self, call: Coroutine[object, object, Result]) -> Result:
         """Wait for what Docker is told. Whoever holds the app waits for the end of it: half done, it would go on."""
         telling = asyncio.create_task(call)
         try:
-            await asyncio.shield(telling)
+            return await asyncio.shield(telling)
         except asyncio.CancelledError:
             if not self.held or self.gone:
                 telling.cancel()
@@ -356,6 +424,7 @@ class Keeper:
             if await self._tools.traefik.confirm(self.app, direct=direct):
                 self.direct = direct
                 return True
-            self.trouble = "Traefik does not confirm the route"
+            answers = await self._tools.traefik.answers()
+            self.trouble = f"Traefik does not {'confirm the route' if answers else 'answer: it is stopped, or unwell'}"
         log.warning("%s: %s", self.app.name, self.trouble)
         return False

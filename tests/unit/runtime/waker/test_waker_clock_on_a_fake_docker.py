@@ -6,101 +6,21 @@ import asyncio
 import json
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+from waker_alone import MEMORY, World
 
 from ez_homelab.runtime.waker import activity
 from ez_homelab.runtime.waker.admin import Administration
-from ez_homelab.runtime.waker.apps import Apps
 from ez_homelab.runtime.waker.holds import LONGEST, Hold, Holds
-from ez_homelab.runtime.waker.keeper import Keeper, Tools
-from ez_homelab.runtime.waker.routes import RouteFiles
-from ez_homelab.runtime.waker.settings import Settings
 from ez_homelab.runtime.waker.states import State
-from ez_homelab.runtime.waker.statistics import Statistics
 from ez_homelab.runtime.waker.telling import Telling
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 DAY = 86_400.0
-MEMORY = 64_000_000
-NOON = 1_795_608_000.0
-
-
-class Always:
-    """Docker and Traefik that do all they are told."""
-
-    def __init__(self) -> None:
-        self.done: list[str] = []
-        self.up: set[str] = set()
-        self.ready = True
-        self.started = asyncio.Event()
-
-    async def start(self, name: str) -> None:
-        self.done.append(f"start {name}")
-        self.up.add(name)
-        self.started.set()
-
-    async def stop(self, name: str) -> None:
-        self.done.append(f"stop {name}")
-        self.up.discard(name)
-
-    async def running(self) -> dict[str, bool]:
-        return dict.fromkeys(self.up, True)
-
-    async def find(self, _name: str) -> Any:
-        return type("Found", (), {"running": self.ready, "over": False, "health": ""})
-
-    async def confirm(self, _app: object, **_told: bool) -> bool:
-        return True
-
-
-class World:
-    def __init__(
-        self, folder: Path, hours: list[dict[str, str]], extra: tuple[str, ...] = (), group: str = "wiki"
-    ) -> None:
-        app = {
-            "name": group,
-            "title": "Wiki",
-            "routes": [{"name": "wiki", "rule": "Host(`w`)", "url": "http://127.0.0.1:9"}],
-            "containers": [*({"name": name} for name in extra), {"name": "wiki"}],
-            "idle": 600,
-            "memory": MEMORY,
-            "awake": hours,
-        }
-        (folder / "lazy.json").write_text(json.dumps({"version": 1, "title": "Lab", "apps": [app]}))
-        self.monotonic, self.wall = 1000.0, NOON
-        self.engine: Any = Always()
-        self.folder = folder
-        self.begin()
-
-    def begin(self) -> None:
-        """A waker that has just been started."""
-        folder = self.folder
-        self.statistics = Statistics(folder / "statistics.json")
-        tools = Tools(
-            self.engine,
-            RouteFiles(folder, "http://127.0.0.1:9095"),
-            self.engine,
-            self.statistics,
-            lambda: self.monotonic,
-            asyncio.Semaphore(4),
-            second_look=0,
-        )
-        holds = Holds(folder / "held.json", lambda: self.wall)
-        self.apps = Apps(Settings(folder / "lazy.json"), tools, holds, lambda: self.wall)
-
-    @property
-    def keeper(self) -> Keeper:
-        return self.apps.keepers["wiki"]
-
-    async def tick(self, seconds: float) -> State:
-        self.monotonic += seconds
-        await self.apps._tick_once()
-        await self.keeper.idle()
-        return self.keeper.life.state
 
 
 @pytest.fixture(autouse=True)
