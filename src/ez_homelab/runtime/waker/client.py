@@ -8,13 +8,14 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from . import wire
 from .wire import LARGEST_HEAD, Body, Head, Stream, WireError, answer_body, head_bytes, parse_answer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 SECONDS = 10.0
+STALLED = 300.0
+"""Seconds after which an app that takes nothing of what it is sent is given up. Long: it may be busy for minutes."""
 LARGEST_ANSWER = 32_000_000
 
 
@@ -34,7 +35,7 @@ class Answer(NamedTuple):
 
 async def connect(host: str, port: int) -> Stream:
     """A TCP connection, on which `send` does not wait for ever. Raises `OSError`."""
-    return Stream(*await asyncio.open_connection(host, port, limit=LARGEST_HEAD), wire.STALLED)
+    return Stream(*await asyncio.open_connection(host, port, limit=LARGEST_HEAD), STALLED)
 
 
 class Server:

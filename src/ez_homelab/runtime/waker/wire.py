@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 LARGEST_HEAD = 131_072
 PIECE = 65_536
 MOST_FIELDS = 300
-STALLED = 300.0
-"""Seconds after which an app that takes nothing of what it is sent is given up. Long: it may be busy for minutes."""
 
 REQUEST_LINE = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,40}) ([!-~\x80-\xff]+) HTTP/1\.([01])")
 STATUS_LINE = re.compile(r"HTTP/1\.([01]) ([1-5][0-9]{2})(?: (.*))?")

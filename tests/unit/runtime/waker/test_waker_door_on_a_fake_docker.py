@@ -87,6 +87,13 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         made.stop()
 
 
+def answer_to(world: World, *lines: str) -> bytes:
+    """What Traefik answers to a request as it stands here."""
+    with socket.create_connection(("127.0.0.1", world.web), PATIENCE) as connection:
+        connection.sendall("\r\n".join((*lines, "", "")).encode())
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
 def test_an_apps_own_words_are_for_who_is_signed_in(world: World) -> None:
     status, _, page = world.ask("broken", **BROWSER)
     assert (status, b"exit code 3" in page, b"Try again" in page) == (503, True, True)
@@ -112,12 +119,16 @@ def test_an_apps_own_words_are_for_who_is_signed_in(world: World) -> None:
     ids=" ".join,
 )
 def test_nobody_says_himself_that_he_is_signed_in(world: World, forged: list[str]) -> None:
-    lines = ("GET / HTTP/1.0", "Host: broken.lab", *(f"{name}: {value}" for name, value in BROWSER.items()), *forged)
-    with socket.create_connection(("127.0.0.1", world.web), PATIENCE) as connection:
-        connection.sendall("\r\n".join((*lines, "", "")).encode())
-        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    browser = (f"{name}: {value}" for name, value in BROWSER.items())
+    answer = answer_to(world, "GET / HTTP/1.0", "Host: broken.lab", *browser, *forged)
     assert b"exit code 3" in answer
     assert WORDS not in answer
+
+
+@pytest.mark.parametrize("tried", [["X-Ez-Waker:"], ["Connection: X-Ez-Waker"]], ids=" ".join)
+def test_nobody_outside_takes_the_mark_off(world: World, tried: list[str]) -> None:
+    answer = answer_to(world, "GET /metrics HTTP/1.0", "Host: plain.lab", *tried)
+    assert b"X-App: yes" in answer
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ez_homelab.runtime.waker import proxy, wire
+from ez_homelab.runtime.waker import client, proxy
 from ez_homelab.runtime.waker.proxy import UnreachableError, hand_on, reach
 from ez_homelab.runtime.waker.server import Exchange, Server
 from ez_homelab.runtime.waker.settings import Address
@@ -234,7 +234,7 @@ async def test_an_app_that_takes_no_connection(monkeypatch: pytest.MonkeyPatch) 
 async def test_an_app_that_reads_nothing_keeps_no_request_for_ever(
     monkeypatch: pytest.MonkeyPatch, goes: bool, answered: bool
 ) -> None:
-    monkeypatch.setattr(wire, "STALLED", 0.2)
+    monkeypatch.setattr(client, "STALLED", 0.2)
     over, asked, ended = asyncio.Event(), asyncio.Event(), asyncio.Queue[object]()
 
     async def app(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -259,7 +259,7 @@ async def test_an_app_that_reads_nothing_keeps_no_request_for_ever(
 async def test_after_an_upgrade_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(wire, "STALLED", 0.2)
+    monkeypatch.setattr(client, "STALLED", 0.2)
     over, ended = asyncio.Event(), asyncio.Queue[object]()
 
     async def app(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -280,7 +280,7 @@ async def test_after_an_upgrade_too(
 
 
 async def test_an_app_that_reads_slowly_gets_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wire, "STALLED", 0.5)
+    monkeypatch.setattr(client, "STALLED", 0.5)
     size = 0
 
     async def app(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -295,6 +295,27 @@ async def test_an_app_that_reads_slowly_gets_all(monkeypatch: pytest.MonkeyPatch
         head = b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % LARGE
         request = head + bytes(LARGE)
         assert (await ask(port, request)).startswith(b"HTTP/1.1 204 ")
+
+
+async def test_how_long_a_client_reads_nothing_is_its_own_affair(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "STALLED", 0.1)
+    sent = asyncio.Event()
+
+    async def app(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % LARGE + bytes(LARGE))
+        sent.set()
+        await writer.drain()
+
+    async with between(app) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(GET)
+        await sent.wait()
+        await asyncio.sleep(0.5)
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 ")
+        assert len(await reader.readexactly(LARGE)) == LARGE
+        writer.close()
 
 
 async def test_what_an_app_has_already_is_not_asked_for_again_where_the_waker_ends() -> None:
