@@ -46,15 +46,15 @@ class AppInUseError(WakerError):
     code = "app-in-use"
 
 
-class Wakes(TypedDict):
-    """How often an app was woken, and seconds that it took, by the last hundred; None where there was none."""
+class GroupWakes(TypedDict):
+    """How often a group was woken, and seconds that it took, by the last hundred; None where there was none."""
 
     count: int
     p50: float | None
     p95: float | None
 
 
-class AppStatus(TypedDict):
+class GroupStatus(TypedDict):
     """One wake group; times in seconds, memory in bytes.
 
     `state`: asleep, waking, awake, falling_asleep, failed or held. `unused`: since when nobody has used it, None unless
@@ -73,14 +73,14 @@ class AppStatus(TypedDict):
     failures: int
     in_flight: int
     scheduled: bool
-    wakes: Wakes
+    wakes: GroupWakes
     memory: int
 
 
 class WakerStatus(TypedDict):
     """All wake groups by name, and the bytes of memory that those which sleep would take."""
 
-    apps: dict[str, AppStatus]
+    apps: dict[str, GroupStatus]
     memory_saved: int
 
 

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from ez_homelab.lab import Homelab
     from ez_homelab.observe.states import AppStatus
     from ez_homelab.render.desired import DesiredServer, WakeGroup
-    from ez_homelab.waker_admin import AppStatus as Told
-    from ez_homelab.waker_admin import WakerStatus
+    from ez_homelab.waker_admin import GroupStatus, WakerStatus
 
 Verb = Literal["wake", "sleep"]
 
@@ -99,7 +98,7 @@ def _untold(app: AppStatus, why: str) -> AppStatus:
     return replace(app, evidence=f"{seen}; {why}")
 
 
-def _with_group(app: AppStatus, group: Told) -> AppStatus:
+def _with_group(app: AppStatus, group: GroupStatus) -> AppStatus:
     from ez_homelab.observe.states import Wakes
 
     assert app.on_demand is not None  # noqa: S101 - the caller has looked

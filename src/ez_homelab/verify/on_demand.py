@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ez_homelab.observe import ObservedServer
     from ez_homelab.render.desired import DesiredServer, WakeGroup
     from ez_homelab.route import Route
-    from ez_homelab.waker_admin import AppStatus
+    from ez_homelab.waker_admin import GroupStatus
 
 ASK_RUNNING = Command(("docker", "ps", "--format", "{{.Names}}"), changes=False, timeout=30)
 SETTLED = 60.0
@@ -126,7 +126,7 @@ class Waker:
             return {group.name: Seen(None, False, str(error)) for group in self._server.wake_groups}
         return {group.name: self._seen(group, apps.get(group.name)) for group in self._server.wake_groups}
 
-    def _seen(self, group: WakeGroup, told: AppStatus | None) -> Seen:
+    def _seen(self, group: WakeGroup, told: GroupStatus | None) -> Seen:
         if told is None:
             return Seen(None, False, "the waker does not know it")
         state, since, trouble = told["state"], told["since"], told["trouble"]

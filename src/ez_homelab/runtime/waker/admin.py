@@ -133,8 +133,8 @@ async def ask(path: str, method: str, target: str) -> bytes:
 
 
 def main(arguments: list[str]) -> int:
-    """The client: `status`, `wake APP`, `sleep APP`, `hold APP SECONDS` or `release APP`; the answer to standard
-    output; exit 1 where it is an error."""
+    """The client: `status`, `wake GROUP`, `sleep GROUP`, `hold GROUP SECONDS` or `release GROUP`; the answer to
+    standard output; exit 1 where it is an error."""
     requests = {1: ("GET", "/status"), 2: ("POST", "/apps/{1}/{0}"), 3: ("POST", "/apps/{1}/{0}/{2}")}
     method, target = requests.get(len(arguments), ("GET", "/"))
     path = os.environ.get("WAKER_SOCKET", SOCKET)

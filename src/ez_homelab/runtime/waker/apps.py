@@ -32,7 +32,7 @@ RECONNECT = (0.2, 10.0)
 
 
 class Apps:
-    """Every lazy app and its keeper."""
+    """Every lazy app, by the name of its wake group, and its keeper."""
 
     def __init__(
         self, settings: Settings, tools: Tools, holds: Holds, wall_clock: Callable[[], float] = time.time

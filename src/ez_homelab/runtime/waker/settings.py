@@ -1,4 +1,4 @@
-"""lazy.json: which apps may sleep, watched, read whole, checked before it counts."""
+"""lazy.json: which apps (wake groups) may sleep, watched, read whole, checked before it counts."""
 
 from __future__ import annotations
 
@@ -82,7 +82,10 @@ class LazyRoute:
 
 @dataclass(frozen=True, slots=True)
 class LazyApp:
-    """One app that may sleep. Times in seconds, sizes in bytes; `containers` in the order in which they start."""
+    """One wake group: what sleeps and wakes as one, called an app in the waker, as most are one.
+
+    Times in seconds, sizes in bytes; `containers` in the order in which they start.
+    """
 
     name: str
     title: str

@@ -19,7 +19,7 @@ KEPT = 100
 
 @dataclass(frozen=True, slots=True)
 class Wakes:
-    """One app's wakes: how many ever, and seconds by the last hundred; None where there was none."""
+    """One wake group's wakes: how many ever, and seconds by the last hundred; None where there was none."""
 
     count: int = 0
     p50: float | None = None
