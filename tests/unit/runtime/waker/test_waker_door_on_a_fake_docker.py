@@ -77,7 +77,7 @@ class OpenWorld(World):
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     made = OpenWorld(tmp_path_factory.mktemp("door"))
     try:
-        made.add("broken", "crash", page_after=5)
+        made.add("broken", "crash", page_after=20)
         for name in ("plain", "drops", "never"):
             made.add(name)
         made.add("large", "1")

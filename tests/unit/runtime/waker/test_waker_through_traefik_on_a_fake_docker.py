@@ -25,7 +25,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             made.add(name)
         made.add("pair", extra=("pair-db",))
         made.add("slow", "1.5", page_after=0.1)
-        made.add("broken", "crash", page_after=5)
+        made.add("broken", "crash", page_after=20)
         made.add("short", idle=1)
         made.add("told", "0.5", clients="503")
         made.start()
