@@ -20,7 +20,8 @@ _HERE = Path(__file__).parent
 SERVERS_OF_THEIR_OWN = frozenset(
     {
         *("test_browser_trust.py", "test_disk_full.py", "test_fleet.py", "test_images.py", "test_on_demand_engines.py"),
-        *("test_refusals.py", "test_registry_pull.py", "test_trixie.py", "test_way_back_parts.py"),
+        *("test_on_demand_faults.py", "test_refusals.py", "test_registry_pull.py", "test_trixie.py"),
+        "test_way_back_parts.py",
     }
 )
 APPS = frozenset(

@@ -87,18 +87,26 @@ class Answer:
         """Whether the app itself gave it."""
         return self.fields.get("x-app") == "yes"
 
+    @property
+    def whose(self) -> str:
+        """The app that gave it; "" where none did."""
+        return str(self.told["app"]) if self.is_the_apps else ""
+
 
 class LazyLab:
     """The lab, as it runs with one engine."""
 
-    def __init__(self, server: Server, engine: OnDemandEngine) -> None:
-        """Start it, all that may sleep asleep: its containers are there and were never started."""
+    def __init__(self, server: Server, engine: OnDemandEngine, text: str = "") -> None:
+        """Start it, all that may sleep asleep: its containers are there and were never started.
+
+        `text`: another lab file than `on_demand/lab.yaml`, whose apps are all in a stack named `naps` too.
+        """
         self.server = server
         self.engine = engine
         self._port = server.open_port(0, 443)
         now = datetime.now(UTC)
         hours = f"{now - timedelta(hours=1):%H}:00-{now + timedelta(hours=3):%H}:00"
-        text = (HERE / "lab.yaml").read_text().replace("ENGINE", engine).replace("HOURS", hours)
+        text = (text or (HERE / "lab.yaml").read_text()).replace("ENGINE", engine).replace("HOURS", hours)
         catalog = Catalog.shipped().with_folder(HERE / "catalog")
         [self._desired] = desired_of(lab_from_text(text, catalog.ids()), catalog=catalog).servers.values()
         self._lay_out()
@@ -254,6 +262,8 @@ class LazyLab:
         for name, service in project["services"].items():
             service["image"] = f"world/{_image(service['image'])}"
             service.get("depends_on", {}).pop("gate", None)
+            if service["image"] == "world/napper":
+                service.setdefault("environment", {})["APP"] = name
             if name == "sablier":
                 # For apps that no request has started; the product's half an hour is too long for a test.
                 service["environment"]["SABLIER_SESSIONS_DEFAULT_DURATION"] = "4s"

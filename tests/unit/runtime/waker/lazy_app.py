@@ -1,7 +1,8 @@
 """An app as a process: `python lazy_app.py PORT DELAY [ADDRESS]`. Says what it was asked, and on some paths does more.
 
 /health: 200. /status/N: that status. /stream/N: N pieces, ten a second. /drop: ends without an answer. /never: gives
-none. An upgrade: echoes bytes. DELAY `crash`: says two lines and ends with exit code 3.
+none. An upgrade: echoes bytes. DELAY `crash`: says two lines and ends with exit code 3. It tells its name, which is APP
+of its environment.
 """
 
 from __future__ import annotations
@@ -59,6 +60,7 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
                 await reader.read(-1)
             status = int(number) if kind == "status" else 200
             told = {
+                "app": os.environ.get("APP", ""),
                 "pid": os.getpid(),
                 "method": method,
                 "target": target,
