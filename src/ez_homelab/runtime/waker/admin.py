@@ -105,6 +105,8 @@ class Administration:
             await keeper.settled()
         if keeper.life.state in (State.ASLEEP, State.FAILED):
             return {"app": name, "state": keeper.life.state.value}
+        if keeper.trouble:
+            return _error("route", f"{name} stays awake: {keeper.trouble}", LOGS)
         return _error("in use", f"{name} is in use: it stays awake", "try again when nobody uses it")
 
     async def _quiet(self, keeper: Keeper) -> None:

@@ -58,9 +58,12 @@ def test_a_route_file_that_cannot_be_written(world: World) -> None:
     assert world.ask("stuck")[0] == 200
     world.until_app("stuck", leads_to="app")
     in_the_way.mkdir()
-    assert "in use" in world.order("POST", "/apps/stuck/sleep")["error"]
+    assert "cannot be written" in world.order("POST", "/apps/stuck/sleep")["error"]
     assert world.docker.running("stuck")
+    assert "cannot be written" in world.app("stuck")["trouble"]
     in_the_way.rmdir()
+    assert world.order("POST", "/apps/stuck/sleep")["state"] == "asleep"
+    assert world.app("stuck")["trouble"] == ""
 
 
 def test_whoever_comes_while_an_app_is_put_to_sleep_is_served(world: World) -> None:
