@@ -49,7 +49,7 @@ SENTENCES = {
     State.FAILED: "has not started.",
     State.HELD: "is being changed, and is back in a moment.",
 }
-THEN = "The page you asked for opens by itself as soon as it can."
+THEN = "The page you asked for opens by itself."
 THEN_FAILED = "When a new try goes well, the page you asked for opens by itself."
 
 
