@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
+from browsers import browser_folder, open_browser, playwright  # noqa: F401 - fixtures of the tests
 from real_lab import LAB, SOURCES, RealLab, up_from_nothing
 from xdist.scheduler import LoadScopeScheduling
 
@@ -27,7 +28,7 @@ SERVERS_OF_THEIR_OWN = frozenset(
 APPS = frozenset(
     {
         *("test_app_calibre_web.py", "test_app_mediawiki.py", "test_apps_of_all_kinds.py", "test_broken_update.py"),
-        "test_secrets_canary.py",
+        *("test_browser_on_demand.py", "test_secrets_canary.py"),
     }
 )
 """Tests of single apps, most of whose time is building them: in a second lab like the first, at the same time."""

@@ -5,40 +5,25 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 import re
-import shutil
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyotp
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
-from real_lab import CERTIFICATE, DOMAIN
-
-from ez_homelab.hosts.local import LocalHost
-from ez_homelab.tls.trust import trust_in_chromium
+from browsers import NARROW, NEEDED, PORTAL, picture
+from playwright.sync_api import BrowserContext, Page, expect
+from real_lab import DOMAIN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from playwright.sync_api import Playwright
+    from browsers import Open
     from real_lab import RealLab
 
-    Open = Callable[..., BrowserContext]
-
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-PORTAL = f"https://auth.{DOMAIN}"
 PASSWORD = "four words in a row 7"
-SCREENSHOTS = os.environ.get("EZ_TEST_SCREENSHOTS")
-PHONE, DESK = {"width": 360, "height": 740}, {"width": 1280, "height": 800}
 
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
-    pytest.mark.skipif(shutil.which("certutil") is None, reason="certutil (libnss3-tools) is not installed"),
-]
+pytestmark = NEEDED
 
 
 @pytest.fixture(scope="module")
@@ -51,43 +36,6 @@ def link(home: RealLab) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def folder(home: RealLab, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home folder whose browsers trust the lab."""
-    folder = tmp_path_factory.mktemp("browser")
-    asyncio.run(trust_in_chromium(LocalHost(), home.server.read(CERTIFICATE), DOMAIN, str(folder)))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def playwright(folder: Path) -> Iterator[Playwright]:
-    with sync_playwright() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def open_browser(home: RealLab, playwright: Playwright, folder: Path) -> Iterator[Open]:
-    """Opens a browser that trusts the lab and finds it, as one on the server itself would."""
-    port = home.server.open_port(0, 443)
-    opened: list[BrowserContext] = []
-
-    def start(**options: Any) -> BrowserContext:
-        context = playwright.chromium.launch_persistent_context(
-            folder / f"profile{len(opened)}",
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", f"--host-resolver-rules=MAP *.{DOMAIN}:443 127.0.0.1:{port}", "--no-proxy-server"],
-            env={"HOME": str(folder), "PATH": os.environ["PATH"]},
-            **{"viewport": DESK, **options},
-        )
-        context.set_default_timeout(20_000)
-        opened.append(context)
-        return context
-
-    yield start
-    for context in opened:
-        context.close()
-
-
-@pytest.fixture(scope="module")
 def browser(open_browser: Open) -> BrowserContext:
     """The one in which the person goes from the link to the last sign-out."""
     return open_browser()
@@ -96,16 +44,6 @@ def browser(open_browser: Open) -> BrowserContext:
 @pytest.fixture(scope="module")
 def page(browser: BrowserContext) -> Page:
     return browser.pages[0]
-
-
-def picture(page: Page, name: str) -> None:
-    """Nothing sticks out of a phone's screen; pictures where somebody wants to look at them."""
-    for size, viewport in (("phone", PHONE), ("desk", DESK)):
-        page.set_viewport_size(viewport)
-        assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"], name
-        for scheme in ("light", "dark") if SCREENSHOTS else ():
-            page.emulate_media(color_scheme=scheme)
-            page.screenshot(path=Path(SCREENSHOTS) / f"{name}-{size}-{scheme}.png", full_page=True)
 
 
 def sign_in(page: Page, password: str = PASSWORD) -> None:
@@ -207,7 +145,7 @@ def test_with_the_keyboard_alone(open_browser: Open) -> None:
 
 
 def test_without_javascript_and_by_what_a_screen_reader_says(open_browser: Open) -> None:
-    page = open_browser(java_script_enabled=False, viewport=PHONE).pages[0]
+    page = open_browser(java_script_enabled=False, viewport=NARROW).pages[0]
     page.goto(f"https://prometheus.{DOMAIN}/")
     said = page.locator("main").aria_snapshot()
     for name in ('heading "Sign in"', 'textbox "User name"', 'textbox "Password"', 'button "Sign in"'):
