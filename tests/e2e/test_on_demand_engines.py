@@ -157,6 +157,7 @@ def test_an_app_that_crashes_is_said_so_and_not_started_again_and_again(lab: Laz
     before = lab.starts("crash")
     page = lab.ask("crash", **BROWSER)
     assert (page.status, page.is_the_apps) == (503, False)
+    assert lab.cannot("last-words") is not (b"the database is of another time" in page.content)
     together(10, lambda number: lab.ask("crash", target=f"/{number}"))
     answer = lab.ask("crash", "POST", "/", b"x")
     assert not answer.is_the_apps
