@@ -16,7 +16,6 @@ from .docker import Docker
 from .door import MOST, Door
 from .held import Room
 from .holds import Holds
-from .keeper import Tools
 from .metrics import MetricsFile
 from .options import Options
 from .pages import Pages
@@ -25,6 +24,7 @@ from .server import Server
 from .settings import Settings, SettingsError
 from .statistics import Statistics
 from .telling import Telling
+from .tools import Tools
 from .traefik import Traefik
 
 log = logging.getLogger("waker")

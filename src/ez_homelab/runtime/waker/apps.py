@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .holds import Holds
-    from .keeper import Tools
     from .settings import LazyApp, LazyRoute, Settings
+    from .tools import Tools
 
 log = logging.getLogger("waker.apps")
 

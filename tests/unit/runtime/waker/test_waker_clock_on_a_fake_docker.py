@@ -220,7 +220,7 @@ async def test_traefik_is_made_to_read_a_route_again_that_it_does_not_follow(tmp
     world.keeper.ask()
     await world.keeper.idle()
     before = len(nudged)
-    world.keeper.direct = None
+    world.keeper.leading.direct = None
     world.monotonic += 60
     world.keeper.found(await world.engine.running(), world.monotonic)
     await world.keeper.idle()

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 from ez_homelab.runtime.waker.apps import Apps
 from ez_homelab.runtime.waker.docker import DockerError, Found
 from ez_homelab.runtime.waker.holds import Holds
-from ez_homelab.runtime.waker.keeper import Keeper, Tools
 from ez_homelab.runtime.waker.routes import RouteFiles
 from ez_homelab.runtime.waker.settings import Settings
 from ez_homelab.runtime.waker.statistics import Statistics
+from ez_homelab.runtime.waker.tools import Tools
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ez_homelab.runtime.waker.keeper import Keeper
     from ez_homelab.runtime.waker.states import State
 
 MEMORY = 64_000_000
