@@ -275,7 +275,14 @@ def measure(server: Server, engine: OnDemandEngine, arguments: argparse.Namespac
     yield from routes(lab, 5, arguments.seconds)
     yield from crowd(lab)
     yield from at_rest(lab, arguments.idle)
+    yield load(engine)
     lab.remove()
+
+
+def load(engine: OnDemandEngine) -> Figure:
+    """How busy the machine was: where more wants to run than can, a figure says little and a ratio not much more."""
+    note = f"mean of the last quarter of an hour, on {os.cpu_count()} CPUs; what is measured included"
+    return Figure(f"{engine}: load of the machine", "", os.getloadavg()[2], note=note)
 
 
 def engines() -> Iterator[OnDemandEngine]:
