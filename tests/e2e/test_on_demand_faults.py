@@ -70,7 +70,10 @@ def _lab_file(engine: OnDemandEngine) -> str:
         apps[name]["environment"] = {"DELAY": "6"}
     for name in (*SHORT, "waking"):
         apps[name]["lazy"] = {"idle": "4s"}
-    apps["falling"]["lazy"] = {"idle": "1s"}
+    for name in CROWD:
+        # With Sablier, waiting for others' starts is a part of it.
+        apps[name]["lazy"] = {"timeout": "2m"}
+    apps["falling"]["lazy"] = {"idle": "8s"}
     # On one day of the week, so that a day later or earlier these are not the hours. Not within an hour of their ends.
     began = datetime.now(UTC) - timedelta(hours=1)
     hours = f"{began:%a %H}:00-{began + timedelta(hours=4):%H}:00"
@@ -131,10 +134,10 @@ def test_twenty_apps_at_once_each_answer_for_themselves_after_one_start(lab: Laz
 
     with ThreadPoolExecutor(3 * len(CROWD)) as pool:
         answers = list(pool.map(ask, range(3 * len(CROWD))))
-    assert answers == [(name, 200, name) for name in CROWD] * 3
-    assert {name: lab.starts(name) for name in CROWD} == dict.fromkeys(CROWD, 1)
     # Docker looks at each every second, which is more than a small machine has for the other tests.
     lab.compose("naps", "stop", *CROWD)
+    assert answers == [(name, 200, name) for name in CROWD] * 3
+    assert {name: lab.starts(name) for name in CROWD} == dict.fromkeys(CROWD, 1)
 
 
 def test_who_waits_while_the_engine_is_killed_gets_no_other_answer_and_comes_again(lab: LazyLab) -> None:
@@ -183,7 +186,7 @@ def _is_being_stopped(lab: LazyLab, name: str, since: float) -> bool:
 
 def test_routes_that_cannot_be_written_mislead_nobody_and_are_made_up_for(lab: LazyLab) -> None:
     if lab.cannot("routes-of-its-own"):
-        return
+        pytest.skip("Sablier writes no routes")
     with in_use(lab, "used") as answers:
         with _routes_read_only(lab, awake={"awake", "ended", "taken"}):
             assert whose(lab, "asleep") == "asleep"
