@@ -280,7 +280,8 @@ class Keeper:
             self.life.stay(self.now)
             self._in_use.begin_anew()
             self._tell()
-            await self.leading.lead(direct=True)
+            # Why it could not be led away is told until it is tried again.
+            await self.leading.lead(direct=True, told=self.leading.trouble)
             return
         await self._containers.stop()
         log.info("%s is asleep", self.app.name)

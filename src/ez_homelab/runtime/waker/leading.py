@@ -40,10 +40,10 @@ class Leading:
             return
         await self.lead(direct=direct)
 
-    async def lead(self, *, direct: bool) -> bool:
-        """Lead its names to the app or to the waker; whether Traefik does so now."""
+    async def lead(self, *, direct: bool, told: str = "") -> bool:
+        """Lead its names to the app or to the waker; whether Traefik does so now. `told`: trouble that stays."""
         app = self._app()
-        self._led_at, self.direct, self.trouble = self._clock(), None, ""
+        self._led_at, self.direct, self.trouble = self._clock(), None, told
         try:
             self._write(app, direct=direct)
         except OSError as fault:
