@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import time
 from typing import TYPE_CHECKING, Literal
 
-from ez_homelab.errors import PrerequisiteError
+from ez_homelab.errors import CommandError, PrerequisiteError
 from ez_homelab.hosts.protocol import Command
 from ez_homelab.prerequisites.survey import SYSTEM_PATH, looking
 
@@ -22,9 +24,13 @@ CONTAINERD_PID = "/run/docker/containerd/containerd.pid"
 ENGINE_LOG = "/var/log/docker.log"
 ENGINE_WAIT = 180
 """Seconds. After a crash the engine first ends every container it left, up to ten seconds each."""
+ANSWER_WAIT = 10
+"""Seconds for one answer."""
 STARTS = 3
 """An engine that ends while it starts is started again: it gives up where its containerd takes 15 s to answer."""
 PAUSE = 0.5
+TELL_EVERY = 10
+"""Seconds."""
 ENVIRONMENT = {"PATH": SYSTEM_PATH}
 
 Coming = Literal["answers", "ended", "silent"]
@@ -91,11 +97,11 @@ async def _start_directly(host: Host, say: Callable[[str], None]) -> None:
 
 async def _come_up(host: Host, say: Callable[[str], None]) -> Coming:
     """Wait until it answers, or has ended, or the time is over."""
-    for waited in _seconds(say):
+    for look in _looks(say):
         if await _answers(host):
             return "answers"
         # Its process may take a moment to be there at all.
-        if waited >= 1 and not await _lives(host):
+        if look >= 2 and not await _lives(host):
             return "ended"
         await asyncio.sleep(PAUSE)
     return "silent"
@@ -124,24 +130,32 @@ async def _run(host: Host, *argv: str) -> Completed:
 
 
 async def _answers(host: Host) -> bool:
-    completed = await host.run(looking("docker", "info", "--format", "{{.ServerVersion}}"))
+    try:
+        completed = await host.run(looking("docker", "info", "--format", "{{.ServerVersion}}", timeout=ANSWER_WAIT))
+    except CommandError:
+        return False  # an engine takes a question long before it can answer, and lets whoever asked wait
     return completed.ok and bool(completed.stdout.strip())
 
 
 async def _answers_in_time(host: Host, say: Callable[[str], None]) -> bool:
-    for _ in _seconds(say):
+    for _ in _looks(say):
         if await _answers(host):
             return True
         await asyncio.sleep(PAUSE)
     return False
 
 
-def _seconds(say: Callable[[str], None]) -> Iterator[float]:
-    """Seconds waited so far, until the time is over; every ten it is said."""
-    for look in range(int(ENGINE_WAIT / 0.5)):
-        if look and look % 20 == 0:
-            say(f"waiting for Docker's engine to answer ({look // 2} s)")
-        yield look / 2
+def _looks(say: Callable[[str], None]) -> Iterator[int]:
+    """The number of each look, from 0, until the time is over; now and then it is said that this waits."""
+    began = told = time.monotonic()
+    for look in itertools.count():
+        now = time.monotonic()
+        if now - began >= ENGINE_WAIT:
+            return
+        if now - told >= TELL_EVERY:
+            say(f"waiting for Docker's engine to answer ({now - began:.0f} s)")
+            told = now
+        yield look
 
 
 async def _no_answer(host: Host, log: Command) -> PrerequisiteError:
