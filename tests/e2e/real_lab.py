@@ -89,6 +89,8 @@ class RealLab:
     def restore(self) -> None:
         """Bring everything back to what the lab file says, what a person stopped as well."""
         self.server.run(["rm", "-f", SHIM])
+        if self.server.docker(["version"], check=False).returncode != 0:
+            self.ez("up", "--yes")  # a test that failed may have left the engine dead
         self.ez("apply", "--yes", "--start-held")
 
     # --- the lab folder ----------------------------------------------------------------------------------------

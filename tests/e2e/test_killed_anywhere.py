@@ -14,6 +14,7 @@ import secrets
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from real_lab import RealLab
 
-KILLS, ENGINE_KILLS, POWER_CUTS = 30, 5, 3
+KILLS, ENGINE_KILLS, POWER_CUTS = 30, int(os.environ.get("EK", "5")), 3
 RUN_PID = "/run/apply.pid"
 LEDGER = "/var/lib/docker/volumes/keeper-ledger/_data/lines"
 KEPT = "  kept:\n    - keeper\n"
@@ -223,6 +224,18 @@ def spread(moments: random.Random, count: int) -> list[float]:
     return chosen
 
 
+@contextmanager
+def telling_the_engines_log(rounds: Rounds) -> Iterator[None]:
+    """Where a round fails, what Docker's engine said last is part of the story."""
+    try:
+        yield
+    except BaseException:
+        for looked in (["tail", "--lines=150", "/var/log/docker.log"], ["docker", "ps", "--all"], ["ps", "fax"]):
+            ended = rounds.lab.server.run(looked, check=False)
+            rounds.tell(f"{' '.join(looked)}:\n{ended.stdout}\n{ended.stderr}")
+        raise
+
+
 def disturb(rounds: Rounds, moment: float, kill: Callable[[RealLab], None], *again: str) -> None:
     """Change, apply, kill at that part of the time that a run takes, and let the next run finish it.
 
@@ -240,7 +253,8 @@ def disturb(rounds: Rounds, moment: float, kill: Callable[[RealLab], None], *aga
                 killed = True
             run.wait(300)
         taken = time.monotonic() - begun
-        rounds.finish(*again)
+        with telling_the_engines_log(rounds):
+            rounds.finish(*again)
         rounds.tell(f"{'killed' if killed else 'done'} after {taken:.1f} s of {rounds.seconds:.1f} s")
         if killed:
             return

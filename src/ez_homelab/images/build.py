@@ -232,13 +232,30 @@ async def _remove_leftovers(host: Host) -> None:
 
 
 async def _tidy(host: Host) -> None:
-    """Remove the unnamed images that builds leave: earlier stages, and the steps of a build that failed.
+    """Remove what builds leave: unnamed images of earlier stages and of a build that failed, and the containers of
+    steps where the engine itself was killed.
 
     Only those made from our base. What is still in use stays, so the outcome does not matter here.
     """
+    steps = await _step_containers(host)
+    if steps:
+        await host.run(command("docker", "rm", "--volumes", *steps, timeout=300))
     await host.run(
         command("docker", "image", "prune", "--force", "--filter", f"label={recipe.BASE_LABEL}", timeout=300)
     )
+
+
+async def _step_containers(host: Host) -> list[str]:
+    """Ids of containers in which a build's step ran, or was to run: those alone are made of an image without a name."""
+    states = [word for state in ("created", "exited", "dead") for word in ("--filter", f"status={state}")]
+    ours = ("--filter", f"label={recipe.BASE_LABEL}")
+    listing = await host.run(command("docker", "ps", "--all", "--quiet", "--no-trunc", *ours, *states, changes=False))
+    if not (ids := listing.stdout.split()):
+        return []
+    told = ("docker", "inspect", "--type", "container", "--format", "{{.Id}} {{.Config.Image}}")
+    inspected = await host.run(command(*told, *ids, changes=False))
+    rows = (line.split() for line in inspected.stdout.splitlines())
+    return [row[0] for row in rows if len(row) == 2 and row[1].startswith("sha256:")]
 
 
 def _failed(what: str, completed: Completed, log: str = "") -> CommandError:

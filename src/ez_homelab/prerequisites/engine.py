@@ -3,45 +3,57 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import itertools
+import time
+from typing import TYPE_CHECKING, Literal
 
-from ez_homelab.errors import PrerequisiteError
+from ez_homelab.errors import CommandError, PrerequisiteError
 from ez_homelab.hosts.protocol import Command
 from ez_homelab.prerequisites.survey import SYSTEM_PATH, looking
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from ez_homelab.hosts.protocol import Completed, Host
 
 INIT_SCRIPT = "/etc/init.d/docker"
 ENGINE_PID = "/run/docker.pid"
+STARTED_PID = "/run/docker-ssd.pid"
+"""The number of the process that was started: Debian's init script keeps it here, and can stop it by that."""
 CONTAINERD_PID = "/run/docker/containerd/containerd.pid"
 ENGINE_LOG = "/var/log/docker.log"
-ENGINE_WAIT = 60
-SCRIPT_WAIT = 20
-"""Seconds."""
+ENGINE_WAIT = 180
+"""Seconds. After a crash the engine first ends every container it left, up to ten seconds each."""
+ANSWER_WAIT = 10
+"""Seconds for one answer."""
+STARTS = 3
+"""An engine that ends while it starts is started again: it gives up where its containerd takes 15 s to answer."""
 PAUSE = 0.5
+TELL_EVERY = 10
+"""Seconds."""
 ENVIRONMENT = {"PATH": SYSTEM_PATH}
+
+Coming = Literal["answers", "ended", "silent"]
 
 
 async def start_engine(host: Host, say: Callable[[str], None], *, systemd: bool) -> None:
     """Start the engine and return once it answers. Does nothing where it answers already.
 
-    Raises `PrerequisiteError` with the last lines of the engine's log where it does not answer in a minute.
+    An engine that still starts is waited for, never ended. Raises `PrerequisiteError` with the last lines of its log
+    where it does not answer in three minutes, or ends by itself again and again.
     """
     if await _answers(host):
         return
     if systemd:
         await _run(host, "systemctl", "enable", "--now", "docker")
-        await _wait(
-            host, say, ENGINE_WAIT, looking("journalctl", "--unit=docker", "--lines=3", "--no-pager", "--output=cat")
-        )
+        if not await _answers_in_time(host, say):
+            raise await _no_answer(
+                host, looking("journalctl", "--unit=docker", "--lines=3", "--no-pager", "--output=cat")
+            )
         return
     await _share_mounts(host)
     if not await _started_by_script(host, say):
-        await _start_directly(host)
-        await _wait(host, say, ENGINE_WAIT, looking("tail", "--lines=3", ENGINE_LOG))
+        await _start_directly(host, say)
     say("no systemd here: if nothing on this machine starts Docker after a reboot, `./ez-homelab.sh up` does")
 
 
@@ -57,33 +69,59 @@ async def _started_by_script(host: Host, say: Callable[[str], None]) -> bool:
     if (await host.states([INIT_SCRIPT]))[INIT_SCRIPT] is None:
         return False
     started = await _run(host, "service", "docker", "start")
-    if started.ok and await _answers_within(host, say, SCRIPT_WAIT):
+    if started.ok and await _come_up(host, say) == "answers":
         return True
     say(f"the init script did not bring the engine up ({started.last_line}); starting it directly")
     await _run(host, "service", "docker", "stop")
     return False
 
 
-async def _start_directly(host: Host) -> None:
-    await _forget_dead_engine(host)
-    await _run(
-        host,
-        *("start-stop-daemon", "--start", "--background", "--oknodo", "--output", ENGINE_LOG),
-        *("--pidfile", ENGINE_PID, "--startas", "/usr/bin/env"),
-        *("--", "dockerd"),
-    )
+async def _start_directly(host: Host, say: Callable[[str], None]) -> None:
+    for start in range(STARTS):
+        if start:
+            say("Docker's engine ended while it started; starting it again")
+        if not await _lives(host):
+            await _run(
+                host,
+                *("start-stop-daemon", "--start", "--background", "--oknodo", "--output", ENGINE_LOG),
+                *("--make-pidfile", "--pidfile", STARTED_PID, "--startas", "/usr/bin/env"),
+                *("--", "dockerd"),
+            )
+        coming = await _come_up(host, say)
+        if coming == "answers":
+            return
+        if coming == "silent":
+            break
+    raise await _no_answer(host, looking("tail", "--lines=3", ENGINE_LOG))
 
 
-async def _forget_dead_engine(host: Host) -> None:
-    """Remove pid files whose process is gone, another one, or dead and not yet reaped: dockerd would wait for it.
+async def _come_up(host: Host, say: Callable[[str], None]) -> Coming:
+    """Wait until it answers, or has ended, or the time is over."""
+    for look in _looks(say):
+        if await _answers(host):
+            return "answers"
+        # Its process may take a moment to be there at all.
+        if look >= 2 and not await _lives(host):
+            return "ended"
+        await asyncio.sleep(PAUSE)
+    return "silent"
 
-    Seen in containers, where /run outlives a restart and the first process reaps nothing.
+
+async def _lives(host: Host) -> bool:
+    """Whether an engine's process runs. Removes the pid files of dead ones, for which the next would wait.
+
+    Seen in containers, where /run outlives a restart and the first process reaps nothing: the process is gone, another
+    one, or dead and not yet reaped.
     """
-    for path, program in ((ENGINE_PID, b"dockerd"), (CONTAINERD_PID, b"containerd")):
+    found = False
+    for path, program in ((ENGINE_PID, b"dockerd"), (STARTED_PID, b"dockerd"), (CONTAINERD_PID, b"containerd")):
         pid = (await host.read(path) or b"").decode("ascii", "replace").strip()
         running = await host.read(f"/proc/{pid}/cmdline") if pid.isdecimal() else None
         if not running or program not in running:
             await host.remove(path)
+        elif program == b"dockerd":
+            found = True
+    return found
 
 
 async def _run(host: Host, *argv: str) -> Completed:
@@ -92,27 +130,39 @@ async def _run(host: Host, *argv: str) -> Completed:
 
 
 async def _answers(host: Host) -> bool:
-    completed = await host.run(looking("docker", "info", "--format", "{{.ServerVersion}}"))
+    try:
+        completed = await host.run(looking("docker", "info", "--format", "{{.ServerVersion}}", timeout=ANSWER_WAIT))
+    except CommandError:
+        return False  # an engine takes a question long before it can answer, and lets whoever asked wait
     return completed.ok and bool(completed.stdout.strip())
 
 
-async def _answers_within(host: Host, say: Callable[[str], None], seconds: int) -> bool:
-    for waited in range(int(seconds / 0.5)):
+async def _answers_in_time(host: Host, say: Callable[[str], None]) -> bool:
+    for _ in _looks(say):
         if await _answers(host):
             return True
-        if waited and waited % 20 == 0:
-            say(f"waiting for Docker's engine to answer ({waited // 2} s)")
         await asyncio.sleep(PAUSE)
-    return await _answers(host)
+    return False
 
 
-async def _wait(host: Host, say: Callable[[str], None], seconds: int, log: Command) -> None:
-    if await _answers_within(host, say, seconds):
-        return
+def _looks(say: Callable[[str], None]) -> Iterator[int]:
+    """The number of each look, from 0, until the time is over; now and then it is said that this waits."""
+    began = told = time.monotonic()
+    for look in itertools.count():
+        now = time.monotonic()
+        if now - began >= ENGINE_WAIT:
+            return
+        if now - told >= TELL_EVERY:
+            say(f"waiting for Docker's engine to answer ({now - began:.0f} s)")
+            told = now
+        yield look
+
+
+async def _no_answer(host: Host, log: Command) -> PrerequisiteError:
     said = await host.run(log)
     where = ENGINE_LOG if log.argv[0] == "tail" else "journalctl -u docker"
-    raise PrerequisiteError(
-        f"Docker's engine on {host.name} does not answer, {seconds} s after it was started",
+    return PrerequisiteError(
+        f"Docker's engine on {host.name} was started and does not answer",
         evidence=said.stdout.strip() or said.last_line,
         cause="its log says why; often a kernel without a needed module, or a container that may not run Docker",
         fix=f"read the whole log on {host.name} ({where}), mend what it names, then run this again",

@@ -158,3 +158,17 @@ async def test_present_knows_every_way_to_write_a_reference() -> None:
     }
     absent = {"traefik:v2", "b:1", f"ghcr.io/a/b@{digest}"}
     assert await build.present(host, there | absent) == there
+
+
+async def test_what_a_killed_engine_left_of_a_build_is_removed_and_no_other_container() -> None:
+    engine = Engine(BASE_TAG)
+    step, by_hand = "a" * 64, "b" * 64
+    engine.host.answer(lambda one: one.argv[:2] == ("docker", "ps"), stdout=f"{step}\n{by_hand}\n")
+    engine.host.answer(
+        lambda one: one.argv[:2] == ("docker", "inspect"),
+        stdout=f"{step} sha256:{'c' * 64}\n{by_hand} ez-homelab/app:1-abc\n",
+    )
+    await build.build_edition(engine.host, EDITION, ignore)
+    [removed] = engine.ran("docker", "rm")
+    assert removed.argv[-1] == step
+    assert by_hand not in removed.argv
