@@ -17,7 +17,7 @@ from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from .docker import EVENTS_QUERY, LIST_QUERY, LOG_QUERY, Docker, DockerError
+from .docker import EVENTS_QUERY, LIST_QUERY, LOG_QUERY, Docker, DockerError, unix_time
 from .guard import TRAEFIK, WAKER, Guard
 from .options import ControlOptions
 from .proxy import until_gone
@@ -35,6 +35,8 @@ MOST_CONNECTIONS = 256
 LARGEST_HEAD = 16_384
 LARGEST_ANSWER = 8_000_000
 LARGEST_LOG = 262_144
+BEFORE_START = 2
+"""Seconds. Docker notes a start after it, and what ends at once has then said all it had to say."""
 SEND_SECONDS = 10.0
 MOST_UNREAD = 1_000
 """Events that wait for a listener; one that is so far behind is sent away, and looks anew when it comes back."""
@@ -147,10 +149,16 @@ class Filter:
             case "POST start?" | "POST stop?":
                 await _answer(exchange, await self._docker.tell(await self._exactly(name), request[5:-1]))
             case _ if request == f"GET logs?{LOG_QUERY}":
-                await _answer(exchange, 200, await self._docker.raw_log(await self._exactly(name), LARGEST_LOG))
+                await _answer(exchange, 200, await self._last_words(await self._exactly(name)))
             case _:
                 return False
         return True
+
+    async def _last_words(self, name: str) -> bytes:
+        """Of its last start alone: what it said before tells who used it then, and nothing of why it failed now."""
+        started = unix_time((await self._docker.find(name)).started)
+        since = str(started - BEFORE_START) if started else ""
+        return await self._docker.raw_log(name, LARGEST_LOG, since=since)
 
     async def _exactly(self, name: str) -> str:
         """What Docker takes for this container alone: where it is gone, its name could begin another one's id."""

@@ -8,7 +8,9 @@ of the waker itself. https://docs.docker.com/reference/api/engine/version/v1.41/
 from __future__ import annotations
 
 import asyncio
+import calendar
 import json
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
@@ -141,9 +143,13 @@ class Docker:
         data = answer if tty else frames(answer)
         return data.decode("utf-8", "replace").replace("\r", "").split("\n")[-LOG_LINES - 1 :]
 
-    async def raw_log(self, name: str, most: int) -> bytes:
-        """Its last lines as Docker sends them, cut off after so many bytes. Raises `DockerError`."""
+    async def raw_log(self, name: str, most: int, *, since: str = "") -> bytes:
+        """Its last lines as Docker sends them, cut off after so many bytes; `since`: a Unix time.
+
+        Raises `DockerError`.
+        """
         target, text = f"/containers/{quote(name)}/logs?{LOG_QUERY}", b""
+        target += f"&since={since}" if since else ""
         prefix = await self._version()
         try:
             async with asyncio.timeout(SECONDS), self._server.asked("GET", prefix + target) as (head, body):
@@ -218,6 +224,11 @@ def moment(text: str) -> tuple[str, str]:
     """A time of Docker's (2026-11-23T04:27:39.12Z, zeros at its end left out) as what can be compared."""
     second, _, part = text.removesuffix("Z").partition(".")
     return (second, part.ljust(9, "0")) if text else NEVER
+
+
+def unix_time(moment: tuple[str, str]) -> int:
+    """Whole seconds since 1970 of such a time; 0 for never."""
+    return 0 if moment == NEVER else calendar.timegm(time.strptime(moment[0], "%Y-%m-%dT%H:%M:%S"))
 
 
 def frames(data: bytes) -> bytes:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from waker_world import PATIENCE, World
 
+from ez_homelab.runtime.waker.control import BEFORE_START
 from ez_homelab.runtime.waker.docker import EVENTS_QUERY, LOG_QUERY
 
 if TYPE_CHECKING:
@@ -76,6 +78,17 @@ def test_what_may_sleep_is_started_and_stopped(world: World) -> None:
     assert ask(world, "POST", "/containers/wiki/stop")[0] == 204
     status, _ = ask(world, "GET", f"/containers/wiki/logs?{LOG_QUERY}")
     assert status == 200
+
+
+def test_the_log_is_that_of_the_last_start(world: World) -> None:
+    ask(world, "GET", f"/containers/wiki/logs?{LOG_QUERY}")
+    before = int(time.time())
+    ask(world, "POST", "/containers/wiki/start")
+    ask(world, "GET", f"/containers/wiki/logs?{LOG_QUERY}")
+    never, asked = (request for request in world.docker.requests if "/logs?" in request)
+    assert "since" not in never
+    assert f"logs?{LOG_QUERY}&since=" in asked
+    assert abs(int(asked.rpartition("=")[2]) + BEFORE_START - before) < PATIENCE
 
 
 REFUSED = [
