@@ -149,7 +149,7 @@ def _refusal(answer: dict[str, Any]) -> WakerError:
         "in use": "a page of it is open somewhere, or something is being loaded",
         "hours": "homelab.yaml keeps it awake at this hour",
         "held": "another run is at work on it",
-        "route": "Traefik does not answer, or cannot read what the waker writes",
+        "route": "Traefik does not answer, or the folder of its routes cannot be written or read",
     }
     error = AppInUseError if kind in ("in use", "hours") else WakerError
     return error(what, evidence=evidence, cause=causes.get(kind, ""), fix=fix or "ez-homelab logs waker")
