@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from ez_homelab.testing.fleet import Server
 
 HERE = Path(__file__).parent / "on_demand"
-APP = Path(__file__).parents[1] / "unit/runtime/waker/lazy_app.py"
+APP = Path(__file__).parents[1] / "on_demand/lazy_app.py"
 SABLIER = "EZ_TEST_SABLIER"
 """Names the executable of a Sablier, where one is to be tried."""
 

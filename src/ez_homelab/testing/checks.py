@@ -34,7 +34,7 @@ class Check:
 
 
 def checks(*, fast: bool, pytest_arguments: tuple[str, ...] = ()) -> Iterator[Check]:
-    """The checks: style, types, layers, reference pages, unit tests; unless `fast`, sign-on and end to end."""
+    """The checks: style, types, layers, reference pages, unit tests; unless `fast`, sign-on, on demand, end to end."""
     tools = Path(sys.executable).parent
     yield Check("style", (str(tools / "ruff"), "check"))
     yield Check("format", (str(tools / "ruff"), "format", "--check", "--quiet", "src", "tests", "bench"))
@@ -45,6 +45,7 @@ def checks(*, fast: bool, pytest_arguments: tuple[str, ...] = ()) -> Iterator[Ch
     yield Check("unit tests", (*pytest, "-n", "2", "tests/unit", "tests/hosts", "tests/golden", *pytest_arguments))
     if not fast:
         yield Check("sign-on", (*pytest, "-n", "2", "tests/sso", *pytest_arguments))
+        yield Check("on demand", (*pytest, "-n", "2", "tests/on_demand", *pytest_arguments))
         yield Check("end-to-end tests", (*pytest, "-n", "2", "--durations=15", "tests/e2e", *pytest_arguments))
 
 
