@@ -82,22 +82,35 @@ async def nothing_more(_after: Homelab) -> None:
     """What is done besides by a command that edits and applies, and does no more."""
 
 
+def nothing_to_show(_more: object) -> None:
+    """What is shown of what was done besides, where that is nothing."""
+
+
 def edit_lab(
     asked: Asked,
     change: Change,
     then: Callable[[Homelab], Awaitable[T]],
     *,
+    show: Callable[[T], None] = nothing_to_show,
     takes: str = "",
     proves: Callable[[Plan], bool] = bool,
 ) -> Edited[T] | None:
     """What came of it, None where the person said no.
 
-    `then` is done after the apply and under the same lock, unless a server was out of reach; `takes` says what somebody
-    loses by the change; `proves` says of a plan that was applied whether there is something to prove.
+    `then` is done after the apply and under the same lock, unless a server was out of reach; what it returns is shown
+    at once by `show`, because the proof that follows may fail. `takes` says what somebody loses by the change; `proves`
+    says of a plan that was applied whether there is something to prove.
     """
     require_yes(yes=asked.yes, as_json=asked.quiet)
     lab = open_lab(asked.folder, progress=not asked.quiet, wait=asked.wait)
-    edited = run(_edit_lab(lab, asked, change, then, takes, proves))
+
+    async def then_show(after: Homelab) -> T:
+        more = await then(after)
+        if not asked.quiet:
+            show(more)
+        return more
+
+    edited = run(_edit_lab(lab, asked, change, then_show, takes, proves))
     if edited is None:
         click.echo("Nothing was changed.", err=True)
     return edited

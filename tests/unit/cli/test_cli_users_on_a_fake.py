@@ -15,7 +15,7 @@ from ez_homelab.cli.app import cli
 from ez_homelab.lab import Homelab
 from ez_homelab.up import Preparation
 from ez_homelab.verify import Proof
-from ez_homelab.verify.proof import passed
+from ez_homelab.verify.proof import failed, passed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -157,6 +157,17 @@ def test_add_whose_link_fails_says_how_to_get_one(ez: Face) -> None:
     assert "dora is added, and could not be invited" in result.stderr
     assert "ez-homelab users invite dora" in result.stderr
     assert "dora" in ez.users
+
+
+def test_a_link_is_told_although_the_proof_fails_that_follows(ez: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def verify(_lab: Homelab, *_: object) -> Proof:
+        return Proof((failed("dokuwiki", "answer over HTTPS", "502 at /"),))
+
+    monkeypatch.setattr(Homelab, "verify", verify)
+    monkeypatch.setattr("ez_homelab.cli.commands.users_edit._touches_services", bool)
+    result = ez("users", "add", "dora", "--yes")
+    assert result.exit_code == 1
+    assert link_of(result).endswith("for-dora-4320")
 
 
 def test_add_what_cannot_be(ez: Face) -> None:

@@ -46,12 +46,16 @@ def add_command(asked: Asked, user: str, shown: str | None, email: str, groups: 
 
     person = with_groups(Person(user if shown is None else shown, email), [groups.replace("+", "")])
     then = partial(_invite, user=user)
-    edited = edit_lab(asked, lambda lab: lab.users.adding(user, person), then, proves=_touches_services)
+    edited = edit_lab(
+        asked,
+        lambda lab: lab.users.adding(user, person),
+        then,
+        show=lambda way: show_way(way, INVITED),
+        proves=_touches_services,
+    )
     if edited is None:
         return
     way = edited.more
-    if way and not asked.quiet:
-        show_way(way, INVITED)
     finish(asked, edited.to_dict() | {"link": way_document(way) if way else None}, print_revealed)
 
 
