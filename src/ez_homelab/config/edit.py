@@ -160,7 +160,10 @@ class YamlText:
     def _last_line(self, node: Any) -> int:
         """The line (from 0) on which the node's own text ends, without comments and blank lines after it."""
         if isinstance(node, nodes.CollectionNode) and not node.flow_style and node.value:
-            return self._last_line(members(node)[-1].value)
+            last = members(node)[-1]
+            # An alias has the position of what it stands for, which is further up.
+            aliased = last.value.start_mark.line < last.key.start_mark.line
+            return int(last.key.end_mark.line) if aliased else self._last_line(last.value)
         line: int = node.end_mark.line
         if node.end_mark.column == 0 and line > node.start_mark.line:
             line -= 1

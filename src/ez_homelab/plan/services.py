@@ -50,6 +50,7 @@ class ServicePlanner:
         self._unneeded = {network.name for network in unneeded_networks(server, found)}
         self._containers = {container.name: container for container in found.containers}
         self.held: list[Held] = []
+        self._let_go: set[str] = set()
 
     @property
     def _left_alone(self) -> set[str]:
@@ -59,6 +60,7 @@ class ServicePlanner:
         """Actions for every service that is not as desired; each waits for those of `after` that concern it."""
         earlier = list(after)
         needs = {service.name: need for service in self._server.services if (need := self._need(service))}
+        needs |= dict(self._of_touched_groups(needs))
         needs |= dict(self._of_single_files(needs, earlier))
         needs |= {name: need for name, need in self._of_shared_networks(needs) if name not in self._left_alone}
         actions = [self._change(service, needs[service.name], earlier, needs) for service in self._server.services
@@ -90,6 +92,17 @@ class ServicePlanner:
             )
         outdated = self._outdated(service, container, settings)
         return outdated or (None if is_asleep(service, container) else _unwell(container))
+
+    def _of_touched_groups(self, needs: Mapping[str, Need]) -> Iterator[tuple[str, Need]]:
+        """What is paused in a wake group of which a part is changed: the waker stops it when it has the group back, so
+        it is left alone no longer."""
+        touched = {service.wake_group for service in self._server.services if service.name in needs} - {""}
+        for service in self._server.services:
+            if service.wake_group in touched and service.name in self._left_alone:
+                self.held = [one for one in self.held if one.name != service.key]
+                self._let_go.add(service.name)
+                if outdated := self._outdated(service, self._containers[service.name], {"paused": "yes"}):
+                    yield service.name, outdated
 
     def _of_single_files(self, needs: Mapping[str, Need], earlier: Iterable[Action]) -> Iterator[tuple[str, Need]]:
         """What sees a file by itself that is replaced is started again, unless it is anyway."""
@@ -171,7 +184,8 @@ class ServicePlanner:
             if container is None or (need and need.makes_anew):
                 continue
             after = (f"{self._server.name}:service:{service.key}",) if need else ()
-            if need or container.state == "running" or is_asleep(service, container):
+            let_go = service.name in self._let_go
+            if need or let_go or container.state == "running" or is_asleep(service, container):
                 yield from self._joins(service, container, earlier, after)
             yield from self._leaves(service, container, after)
 

@@ -64,6 +64,17 @@ def test_what_was_always_on_when_a_person_stopped_it_sleeps_once_the_lab_lets_it
     assert by_id(plan)["core:service:wiki/dokuwiki"].verb == "recreate"
 
 
+def test_what_is_paused_is_changed_with_the_rest_of_its_group_as_the_waker_ends_the_pause() -> None:
+    paused = {"state": "paused", "fingerprint": "before"}
+    alone = planned(found(dokuwiki=paused))
+    assert [one.name for one in alone.held] == ["wiki/dokuwiki"]
+    assert not alone.actions
+    both = planned(found(dokuwiki=paused, dokuwiki_db={"fingerprint": "before"}))
+    assert both.held == ()
+    action = by_id(both)["core:service:wiki/dokuwiki"]
+    assert (action.verb, action.settings) == ("recreate", {"paused": "yes"})
+
+
 def test_what_sleeps_and_is_not_to_any_longer_is_made_anew_and_not_taken_for_stopped_by_a_person() -> None:
     plan = planned(found(dokuwiki=ASLEEP, dokuwiki_db=ASLEEP), BOTH)
     assert plan.held == ()
