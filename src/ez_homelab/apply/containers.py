@@ -14,7 +14,7 @@ from ez_homelab.observe.observed import CRASHES
 from ez_homelab.render.desired import STACKS_FOLDER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from ez_homelab.hosts import Host
     from ez_homelab.observe.observed import ObservedContainer
@@ -53,11 +53,17 @@ async def perform(host: Host, server: DesiredServer, action: Action, say: Callab
 
 async def _make_way(host: Host, action: Action, container: str) -> None:
     """What Compose does not do by itself: let a paused container go on, take away one of another project."""
-    if action.settings.get("paused") == "yes":
+    if action.settings.get("paused") == "yes" and await _is_paused(host, container):
         order = Command(("docker", "container", "unpause", container))
         await run_checked(host, order, what=f"cannot let the container {container} go on")
     if "replaces" in action.settings:
         await remove(host, container)
+
+
+async def _is_paused(host: Host, container: str) -> bool:
+    """What was paused when the plan was made may have been stopped since, for a copy of its data."""
+    found = await _inspect(host, container)
+    return bool(found and found.state == "paused")
 
 
 async def compose(host: Host, stack: str, *arguments: str, what: str, say: Callable[[str], None] | None = None) -> None:
@@ -125,9 +131,20 @@ async def wait_until_well(host: Host, service: DesiredService, say: Callable[[st
         await asyncio.sleep(LOOK_EVERY)
 
 
+async def present(host: Host, names: Iterable[str]) -> tuple[ObservedContainer, ...]:
+    """Those of the containers (by name or id) that are there. Raises `CommandError` where the engine does not say."""
+    wanted = [*names]
+    if not wanted:
+        return ()
+    shown = await host.run(docker.inspect_containers(wanted))
+    if not shown.ok:
+        # One of them is not there, and the rest was told; or the engine is not, and then nothing is known.
+        await run_checked(host, docker.LIST_CONTAINERS, what="cannot list containers")
+    return docker.parse_containers(shown.stdout)
+
+
 async def _inspect(host: Host, name: str) -> ObservedContainer | None:
-    completed = await host.run(docker.inspect_containers([name]))
-    return next(iter(docker.parse_containers(completed.stdout)), None) if completed.ok else None
+    return next(iter(await present(host, [name])), None)
 
 
 def _has_failed(container: ObservedContainer) -> bool:

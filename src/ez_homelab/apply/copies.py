@@ -16,6 +16,7 @@ import json
 import secrets
 from typing import TYPE_CHECKING
 
+from ez_homelab.apply.containers import present
 from ez_homelab.errors import CommandError, EzError, PrerequisiteError
 from ez_homelab.hosts import Command, run_checked
 from ez_homelab.observe import docker
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from ez_homelab.hosts import Host
-    from ez_homelab.observe.observed import ObservedContainer
     from ez_homelab.plan.action import Action
 
 COPIES = f"{STATE_FOLDER}/copies"
@@ -61,7 +61,7 @@ async def copy_volume(host: Host, action: Action, base: int) -> None:
         _refuse_touched(host, action, base)
     await _make_room(host, volume, base)
     await _require_space(host, settings["space_for"].split(","))
-    users = {one.name: one.id for one in await _present(host, _names(settings["stop"]))}
+    users = {one.name: one.id for one in await present(host, _names(settings["stop"]))}
     await _note(host, volume, base, users)
     try:
         await _stop(host, users)
@@ -142,7 +142,7 @@ async def start_again(
 
 async def _settle(host: Host, folder: str, noted: Mapping[str, str]) -> dict[str, str]:
     """Bring to an end what one copy began; the containers that run again."""
-    there = {one.name: one.id for one in await _present(host, noted.values())}
+    there = {one.name: one.id for one in await present(host, noted.values())}
     again = there if there.keys() == noted.keys() else {}
     if again:
         await host.remove(f"{folder}/complete")
@@ -237,12 +237,6 @@ async def _stop(host: Host, users: Mapping[str, str]) -> None:
     if users:
         order = Command(("docker", "container", "stop", *users.values()), timeout=_STOP)
         await run_checked(host, order, what=f"cannot stop {', '.join(users)}")
-
-
-async def _present(host: Host, names: Iterable[str]) -> tuple[ObservedContainer, ...]:
-    """Those of the containers (by name or id) that are there."""
-    wanted = [*names]
-    return docker.parse_containers((await host.run(docker.inspect_containers(wanted))).stdout) if wanted else ()
 
 
 async def _mountpoints(host: Host, volumes: list[str]) -> list[str]:

@@ -50,6 +50,14 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """When an action was begun (ISO 8601, UTC), and when it failed; None where its run was cut off."""
+
+    begun: str
+    ended: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """Something that was asked for and is no run, such as a link to sign in; `at` in UTC, ISO 8601."""
 
@@ -150,20 +158,25 @@ class Journal:
             ) from error
 
 
-def cut_off(path: str) -> dict[str, str]:
-    """Actions that were begun and not ended by runs since the last one that came to an end, and when (ISO 8601, UTC).
+def not_done(path: str) -> dict[str, list[Attempt]]:
+    """Actions that were begun and not done: cut off since the last run that came to an end, failed since the last one
+    that was done.
 
     Empty where there is no journal, or none that this user may read.
     """
     wanted = (
-        "SELECT action, max(started) FROM steps WHERE outcome IS NULL"
-        " AND run > (SELECT coalesce(max(id), 0) FROM runs WHERE finished IS NOT NULL) GROUP BY action"
+        "SELECT action, started, finished FROM steps WHERE"
+        " outcome IS NULL AND run > (SELECT coalesce(max(id), 0) FROM runs WHERE finished IS NOT NULL) OR"
+        " outcome = 'failed' AND run > (SELECT coalesce(max(id), 0) FROM runs WHERE outcome = 'done') ORDER BY run"
     )
+    attempts: dict[str, list[Attempt]] = {}
     try:
         with closing(sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY)) as database:
-            return dict(database.execute(wanted).fetchall())
+            for action, begun, ended in database.execute(wanted):
+                attempts.setdefault(action, []).append(Attempt(begun, ended))
     except sqlite3.Error:
         return {}
+    return attempts
 
 
 def _now() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ez_homelab.apply.containers import present
 from ez_homelab.hosts import Command, run_checked
 from ez_homelab.observe import docker
 from ez_homelab.observe.look import LIST_ROUTES, parse_routes
@@ -41,10 +42,7 @@ async def join_neighbours(host: Host, server: DesiredServer, names: Collection[s
     """Connect who joins the networks of these services while it runs, such as the reverse proxy, where it has left."""
     networks = {network for service in server.services if service.name in names for network in service.networks}
     neighbours = {one.name: one for one in server.services if networks & {*one.live_networks}}
-    if not neighbours:
-        return
-    shown = await host.run(docker.inspect_containers([*neighbours]))
-    for container in docker.parse_containers(shown.stdout):
+    for container in await present(host, neighbours):
         for network in sorted(networks & {*neighbours[container.name].live_networks} - container.networks.keys()):
             order = Command(("docker", "network", "connect", "--alias", container.name, network, container.name))
             await run_checked(host, order, what=f"cannot connect {container.name} and {network}")

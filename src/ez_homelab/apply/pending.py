@@ -62,7 +62,8 @@ async def make_pending(
              if outcome.action.kind == "service" and outcome.action.name.startswith(f"{stack}/")}  # fmt: skip
     if old is None or (old == new and not _differing(old, before, now)):
         return None
-    changed = tried | {service.name for service in old.services if _altered(service, found)}
+    touched_groups = {service.wake_group for service in old.services if service.name in tried} - {""}
+    changed = tried | {service.name for service in old.services if _altered(service, found, touched_groups)}
     files = _differing(old, before, now) - found.applied.kept.keys() - _told(old, done) - (_guards(now) - {*unguarded})
     written = {outcome.action.name for outcome in done if outcome.action.kind == "file" and outcome.state == "done"}
     if not tried and not files & written:
@@ -137,15 +138,15 @@ def _guards(now: DesiredServer) -> set[str]:
     return {path for service in now.services for path in service.guarded_by}
 
 
-def _altered(service: DesiredService, found: ObservedServer) -> bool:
-    """Whether the container was no longer the generation's own when the run began: an earlier one was cut off."""
+def _altered(service: DesiredService, found: ObservedServer, touched_groups: Collection[str]) -> bool:
+    """Whether the container was no longer the generation's own when the run began: an earlier one was cut off.
+
+    What a person stopped is left alone, unless the run has changed other parts of its wake group.
+    """
     container = found.container(service.name)
-    return bool(
-        container
-        and container.fingerprint
-        and not held(service, container)
-        and container.fingerprint != service.fingerprint
-    )
+    if container is None or not container.fingerprint or container.fingerprint == service.fingerprint:
+        return False
+    return service.wake_group in touched_groups or not held(service, container)
 
 
 async def _copied(host: Host, base: int, done: Iterable[Outcome], stack: DesiredStack) -> set[str]:

@@ -14,10 +14,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ez_homelab.apply.containers import wait_until_well
+from ez_homelab.apply.containers import present, wait_until_well
 from ez_homelab.errors import EzError
 from ez_homelab.hosts import Command, run_checked
-from ez_homelab.observe import docker
 from ez_homelab.plan.quiet import LEASE, is_wakers_file, needed_by, waker_of
 from ez_homelab.render.desired import STATE_FOLDER
 from ez_homelab.waker_admin import order, waker_status
@@ -126,8 +125,7 @@ async def start(host: Host, service: DesiredService, say: Callable[[str], None])
 
     Raises `CommandError`, `HealthError`.
     """
-    shown = await host.run(docker.inspect_containers([service.name]))
-    found = next(iter(docker.parse_containers(shown.stdout)), None) if shown.ok else None
+    found = next(iter(await present(host, [service.name])), None)
     if found and found.state in ("created", "exited"):
         say(f"start {service.name}")
         what = f"cannot start {service.name}"

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ez_homelab.apply import copies, networks, quiet
-from ez_homelab.apply.containers import clear_routes, put_back, remove
+from ez_homelab.apply.containers import clear_routes, present, put_back, remove
 from ez_homelab.apply.pending import forget_pending, read_pending, save_pending
 from ez_homelab.config.rules import WAKER
 from ez_homelab.errors import CommandError, EzError
@@ -114,7 +114,7 @@ async def go_back(host: Host, pending: Pending, before: DesiredServer, failure: 
         problems = [problem]
     now_runs: dict[str, str] = {}
     with contextlib.suppress(EzError):
-        now_runs = {one.name: one.image for one in await _present(host, [*pending.containers, *pending.added])}
+        now_runs = {one.name: one.image for one in await _ours(host, pending)}
     if problems:
         return GoBackFailedError(pending, failure, problems[0], now_runs)
     return WentBackError(pending, failure, now_runs)
@@ -140,7 +140,7 @@ async def _carry_out(host: Host, pending: Pending, before: DesiredServer, say: S
     # A disk that the new version has filled has space again when it is gone.
     with contextlib.suppress(CommandError):
         await save_pending(host, pending)
-    for container in await _present(host, [*pending.containers, *pending.added]):
+    for container in await _ours(host, pending):
         say(f"remove {container.name}")
         await remove(host, container.name)
     if WAKER in (*pending.containers, *pending.added):
@@ -207,12 +207,7 @@ def _in_order(services: Sequence[DesiredService]) -> list[DesiredService]:
     return ordered
 
 
-async def _present(host: Host, names: Sequence[str]) -> tuple[ObservedContainer, ...]:
-    """Those of the containers that are there and ours."""
-    if not names:
-        return ()
-    shown = await host.run(docker.inspect_containers([*names]))
-    if not shown.ok:
-        # One of them is not there, and the rest was told; or the engine is not, and then nothing is known.
-        await run_checked(host, docker.LIST_CONTAINERS, what="cannot list containers")
-    return tuple(one for one in docker.parse_containers(shown.stdout) if one.fingerprint is not None)
+async def _ours(host: Host, pending: Pending) -> tuple[ObservedContainer, ...]:
+    """Those of the way back's containers that are there and ours."""
+    found = await present(host, [*pending.containers, *pending.added])
+    return tuple(one for one in found if one.fingerprint is not None)

@@ -106,13 +106,13 @@ class Homelab(WrittenLab):
     async def observe(self) -> dict[str, ObservedServer | Unknown]:
         """One look at every server, all at the same time."""
         from ez_homelab.apply.cut_off import with_cut_off
-        from ez_homelab.apply.journal import cut_off
+        from ez_homelab.apply.journal import not_done
         from ez_homelab.observe import Unknown, look
 
         servers = self.desired.servers
         looks = await asyncio.gather(*(look(self.hosts[name], server) for name, server in servers.items()))
-        begun = cut_off(self.journal_path)
-        known = (found if isinstance(found, Unknown) else with_cut_off(found, begun) for found in looks)
+        attempts = not_done(self.journal_path)
+        known = (found if isinstance(found, Unknown) else with_cut_off(found, attempts) for found in looks)
         return dict(zip(servers, known, strict=True))
 
     async def plan(self, *, start_held: bool = False) -> Plan:

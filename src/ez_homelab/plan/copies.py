@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ez_homelab.observe.states import held
 from ez_homelab.plan.action import Action
 from ez_homelab.render.desired import STACKS_FOLDER, stack_folder
 
@@ -27,17 +26,17 @@ MOVE_SECONDS = 30.0
 _RUNS = ("running", "restarting")
 
 
-def copy_actions(server: DesiredServer, found: ObservedServer, *, start_held: bool = False) -> list[Action]:
+def copy_actions(server: DesiredServer, found: ObservedServer, left_alone: Collection[str] = ()) -> list[Action]:
     """One action for each database volume of an app that gets another image; those of a stack one after the other.
 
     A new version changes its data over the network as well, in a database beside it that stays as it is: the volumes of
-    the whole app count. What a person stopped is left alone, as its container is, unless `start_held`. Use
+    the whole app count. `left_alone` are containers that stay as a person stopped them. Use
     `after_copies` on the plan's other actions. Settings: `fresh` (`no`: a complete copy that is already there stands),
     `stop` (containers of ours that may run on the volume, or get another image), `again` (those of them that the plan
     leaves as they are), `image` (the version before), `space_for` (volumes of the stack that are still to be copied),
     `touched` (an image that may have changed the data already, so that only a copy from before it will do).
     """
-    return [action for stack in server.stacks for action in _chained(_stack(server, stack, found, start_held))]
+    return [action for stack in server.stacks for action in _chained(_stack(server, stack, found, left_alone))]
 
 
 def image_before(service: DesiredService, found: ObservedServer) -> str:
@@ -97,11 +96,13 @@ def _stack_of(action: Action, stacks: Mapping[str, str]) -> str:
     return ""
 
 
-def _stack(server: DesiredServer, stack: DesiredStack, found: ObservedServer, start_held: bool) -> Iterator[Action]:
+def _stack(
+    server: DesiredServer, stack: DesiredStack, found: ObservedServer, left_alone: Collection[str]
+) -> Iterator[Action]:
     databases = {volume.name for volume in server.volumes if volume.volume_class == "database"}
     present = databases & {volume.name for volume in found.volumes}
     changing = {service.name: service for service in stack.services
-                if image_before(service, found) and (start_held or not _held(service, found))}  # fmt: skip
+                if image_before(service, found) and service.name not in left_alone}  # fmt: skip
     owners = {volume: service for service in reversed(changing.values())
               for volume in volumes_of_apps(stack.services, [service]) if volume in present}  # fmt: skip
     for volume in sorted(owners):
@@ -156,11 +157,6 @@ def _chained(copies: Iterator[Action]) -> Iterator[Action]:
             action, waits_for=(*action.waits_for, *before), settings={**action.settings, "space_for": rest},
             downtime=0.0 if number else action.downtime,
         )  # fmt: skip
-
-
-def _held(service: DesiredService, found: ObservedServer) -> bool:
-    container = found.container(service.name)
-    return bool(container and held(service, container))
 
 
 def _runs(service: DesiredService, found: ObservedServer) -> bool:

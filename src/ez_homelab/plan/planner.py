@@ -53,7 +53,7 @@ def make_plan(
         kept += own_kept
         services = ServicePlanner(server, found, start_held=start_held, kept={item.path for item in own_kept})
         own = [rotation for rotation in rotations if rotation.server == name]
-        copies = copy_actions(server, found, start_held=start_held)
+        copies = copy_actions(server, found, services.left_alone)
         files = [*file_actions(server, found, choices)]
         files += named_by_digest(server, found, {action.name for action in files} | {item.path for item in own_kept})
         planned = _plan_server(desired.domain, server, found, services, files, own)

@@ -36,7 +36,7 @@ class Need:
 
 
 class ServicePlanner:
-    """Plans the containers of one server. `held` is filled by `actions()`."""
+    """Plans the containers of one server. `held` are those that a person stopped and that are left alone."""
 
     def __init__(
         self, server: DesiredServer, found: ObservedServer, *, start_held: bool, kept: Collection[str] = ()
@@ -50,19 +50,18 @@ class ServicePlanner:
         self._unneeded = {network.name for network in unneeded_networks(server, found)}
         self._containers = {container.name: container for container in found.containers}
         self.held: list[Held] = []
-        self._let_go: set[str] = set()
+        self._needs = self._own_needs()
 
     @property
-    def _left_alone(self) -> set[str]:
-        return {one.name.rpartition("/")[2] for one in self.held}
+    def left_alone(self) -> frozenset[str]:
+        """The names of those that are `held`."""
+        return frozenset(one.name.rpartition("/")[2] for one in self.held)
 
     def actions(self, after: Iterable[Action]) -> list[Action]:
         """Actions for every service that is not as desired; each waits for those of `after` that concern it."""
         earlier = list(after)
-        needs = {service.name: need for service in self._server.services if (need := self._need(service))}
-        needs |= dict(self._of_touched_groups(needs))
-        needs |= dict(self._of_single_files(needs, earlier))
-        needs |= {name: need for name, need in self._of_shared_networks(needs) if name not in self._left_alone}
+        needs = self._needs | dict(self._of_single_files(self._needs, earlier))
+        needs |= {name: need for name, need in self._of_shared_networks(needs) if name not in self.left_alone}
         actions = [self._change(service, needs[service.name], earlier, needs) for service in self._server.services
                    if service.name in needs]  # fmt: skip
         return actions + list(self._attachments(needs, earlier))
@@ -76,14 +75,29 @@ class ServicePlanner:
                 cause = "no longer in homelab.yaml (its data stays)"
                 yield Action(self._server.name, "service", name, "remove", cause)
 
-    def _need(self, service: DesiredService) -> Need | None:
+    def _own_needs(self) -> dict[str, Need]:
+        """What each service needs whatever else is done on the server.
+
+        What is paused in a wake group of which another part is changed is left alone no longer: the waker ends the
+        pause when it has the group back.
+        """
+        needs = {service.name: need for service in self._server.services if (need := self._need(service))}
+        touched = {service.wake_group for service in self._server.services if service.name in needs} - {""}
+        let_go = [service for service in self._server.services
+                  if service.wake_group in touched and service.name in self.left_alone]  # fmt: skip
+        self.held = [one for one in self.held if one.name not in {service.key for service in let_go}]
+        return needs | {service.name: need for service in let_go if (need := self._need(service, touched=True))}
+
+    def _need(self, service: DesiredService, *, touched: bool = False) -> Need | None:
+        """`touched`: another part of its wake group is changed."""
         container = self._containers.get(service.name)
         if container is None:
             before = self._found.applied.images.get(service.name, "")
             return _other_source(service, before, "create", {}) or Need("create", "missing")
         # Docker starts no paused container; it has to go on first.
         settings = {"paused": "yes"} if container.state == "paused" else {}
-        if by := held(service, container):
+        by = "" if touched else held(service, container)
+        if by:
             if not self._start_held:
                 self.held.append(Held(self._server.name, service.key, by))
                 return None
@@ -92,17 +106,6 @@ class ServicePlanner:
             )
         outdated = self._outdated(service, container, settings)
         return outdated or (None if is_asleep(service, container) else _unwell(container))
-
-    def _of_touched_groups(self, needs: Mapping[str, Need]) -> Iterator[tuple[str, Need]]:
-        """What is paused in a wake group of which a part is changed: the waker stops it when it has the group back, so
-        it is left alone no longer."""
-        touched = {service.wake_group for service in self._server.services if service.name in needs} - {""}
-        for service in self._server.services:
-            if service.wake_group in touched and service.name in self._left_alone:
-                self.held = [one for one in self.held if one.name != service.key]
-                self._let_go.add(service.name)
-                if outdated := self._outdated(service, self._containers[service.name], {"paused": "yes"}):
-                    yield service.name, outdated
 
     def _of_single_files(self, needs: Mapping[str, Need], earlier: Iterable[Action]) -> Iterator[tuple[str, Need]]:
         """What sees a file by itself that is replaced is started again, unless it is anyway."""
@@ -184,8 +187,8 @@ class ServicePlanner:
             if container is None or (need and need.makes_anew):
                 continue
             after = (f"{self._server.name}:service:{service.key}",) if need else ()
-            let_go = service.name in self._let_go
-            if need or let_go or container.state == "running" or is_asleep(service, container):
+            goes_on = container.state == "paused" and service.name not in self.left_alone
+            if need or goes_on or container.state == "running" or is_asleep(service, container):
                 yield from self._joins(service, container, earlier, after)
             yield from self._leaves(service, container, after)
 

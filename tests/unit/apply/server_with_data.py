@@ -28,6 +28,12 @@ class ServerWithData(FakeHost):
         """Images whose containers end at once, after they have written."""
         self.fails: str = ""
         """A command with this text fails, once."""
+        self.engine_dies_at: int | None = None
+        """From the order or question to the engine with this number (from 1) on it answers nothing more."""
+        self.dies_after = False
+        """Whether it still carries that one out."""
+        self.asked = 0
+        """How often the engine was asked for something."""
         self._count = 1
         self.answer(lambda _command: True, does=self._any)
 
@@ -48,7 +54,7 @@ class ServerWithData(FakeHost):
             return Completed(command, 1, "", "No space left on device\n")
         words = command.argv[3:] if command.argv[0] == "flock" else command.argv
         if words[0] == "docker":
-            return self._docker(command, words[1:])
+            return self._asked(command, words[1:])
         return Completed(command, 0, self._tool(words), "")
 
     def _tool(self, words: tuple[str, ...]) -> str:
@@ -92,6 +98,15 @@ class ServerWithData(FakeHost):
         self.folders = {path for path in self.folders if stays(path)}
         self.files = {path: file for path, file in self.files.items() if stays(path)}
         self.trees = {path: tree for path, tree in self.trees.items() if stays(path)}
+
+    def _asked(self, command: Command, words: tuple[str, ...]) -> Completed:
+        self.asked += 1
+        dies_at = self.engine_dies_at or self.asked + 1
+        if self.asked < dies_at:
+            return self._docker(command, words)
+        if self.asked == dies_at and self.dies_after:
+            self._docker(command, words)
+        return Completed(command, 1, "", "Cannot connect to the Docker daemon at unix:///var/run/docker.sock.\n")
 
     def _docker(self, command: Command, words: tuple[str, ...]) -> Completed:
         match words[:2]:

@@ -86,10 +86,20 @@ COMMANDS: list[tuple[Verb, dict[str, str], list[str]]] = [
     ("start", {}, [f"{UP} --no-recreate dokuwiki"]),
     ("recreate", {}, [f"{UP} --force-recreate dokuwiki"]),
     ("restart", {}, ["docker compose --progress plain restart --no-deps dokuwiki"]),
-    ("start", {"paused": "yes"}, ["docker container unpause dokuwiki", f"{UP} --no-recreate dokuwiki"]),
     ("recreate", {"replaces": "notes"}, ["docker container stop dokuwiki", "docker container rm dokuwiki",
                                          f"{UP} --force-recreate dokuwiki"]),
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"), [("paused", ["docker container unpause dokuwiki"]), ("exited", []), ("running", [])]
+)
+async def test_what_was_paused_goes_on_first_unless_a_copy_has_stopped_it_meanwhile(
+    now: str, expected: list[str], clock: Clock
+) -> None:
+    host = server_that_shows(state(now), state())
+    await perform(host, "start", paused="yes")
+    assert [order for _, order in orders(host)] == [*expected, f"{UP} --no-recreate dokuwiki"]
 
 
 @pytest.mark.parametrize(("verb", "settings", "expected"), COMMANDS)

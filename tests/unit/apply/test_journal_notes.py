@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ez_homelab.apply.journal import Journal, cut_off
+from ez_homelab.apply.journal import Journal, not_done
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,5 +30,5 @@ def test_a_note_is_no_run_so_that_one_that_was_cut_off_is_still_seen(tmp_path: P
     run = journal.begin(who="ann", command="ez apply", plan="p")
     journal.step(run, "core:service:wiki/dokuwiki", "create").__enter__()
     journal.note(who="ann", command="ez users invite bob", what="invite bob")
-    assert [*cut_off(path)] == ["core:service:wiki/dokuwiki"]
+    assert [*not_done(path)] == ["core:service:wiki/dokuwiki"]
     assert [one.outcome for one in journal.runs()] == [None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,6 @@ from ez_homelab.apply.pending import make_pending, read_pending
 from ez_homelab.apply.way_back import GoBackFailedError, WentBackError, finish_pending, go_back, start_stopped
 from ez_homelab.errors import CommandError, EzError, HealthError, PrerequisiteError
 from ez_homelab.observe import AppliedRecord, ObservedVolume
-from ez_homelab.observe.docker import inspect_containers, parse_containers
 from ez_homelab.plan import Action
 from ez_homelab.plan.copies import copy_actions
 from ez_homelab.render.desired import DesiredFile, DesiredServer, DesiredService, DesiredStack, DesiredVolume
@@ -53,7 +53,7 @@ def host() -> ServerWithData:
 
 
 async def seen(host: ServerWithData) -> ObservedServer:
-    shown = parse_containers((await host.run(inspect_containers(["wiki"]))).stdout)
+    shown = await containers.present(host, ["wiki"])
     volumes = (ObservedVolume("wiki-db", "0:0", managed=True),)
     return replace(BARE, containers=shown, volumes=volumes, applied=AppliedRecord(images={"wiki": "wiki:1"}))
 
@@ -122,6 +122,23 @@ async def test_it_can_be_cut_off_at_every_step_and_the_next_run_goes_back_all_th
             error = await update(host)
             assert isinstance(error, WentBackError), f"{host.operations[number - 1]}: {error}"
             assert_as_before(host)
+
+
+@pytest.mark.parametrize("after", [False, True])
+async def test_the_engine_can_die_at_every_order_and_the_next_run_goes_back_all_the_same(after: bool) -> None:
+    whole = await prepared(ServerWithData())
+    whole.ill = {"wiki:2"}
+    await update(whole)
+    for number in range(1, whole.asked + 1):
+        host = await prepared(ServerWithData())
+        host.ill = {"wiki:2"}
+        host.engine_dies_at, host.dies_after = number, after
+        with suppress(EzError):
+            await update(host)
+        host.engine_dies_at = None
+        error = await update(host)
+        assert isinstance(error, WentBackError), f"{number}: {error}"
+        assert_as_before(host)
 
 
 async def test_what_is_written_after_going_back_is_kept_by_the_next_try(host: ServerWithData) -> None:
@@ -260,6 +277,23 @@ async def test_a_database_beside_the_app_goes_back_with_it(host: ServerWithData)
     pending = await make_pending(host, "wiki", BASE, old, new, replace(found, containers=(after,)), [tried])
     assert pending is not None
     assert (pending.containers, pending.copies) == (("wiki", "wiki-database"), ("wiki-db",))
+
+
+async def test_what_is_paused_goes_back_too_where_the_rest_of_its_wake_group_was_changed(host: ServerWithData) -> None:
+    def beside(server: DesiredServer, wake_group: str) -> DesiredServer:
+        wiki = replace(server.services[0], wake_group=wake_group, fingerprint="wiki:1")
+        database = replace(wiki, name="wiki-database", image="db:1", fingerprint="db:1")
+        return replace(server, stacks=(DesiredStack("wiki", (wiki, database)),))
+
+    found = await seen(host)
+    # An earlier run had changed the wiki when it was cut off, and somebody paused it then.
+    paused = replace(found.containers[0], labels={"ez-homelab.fingerprint": "wiki:2"}, state="paused")
+    tried = Outcome(Action("core", "service", "wiki/wiki-database", "recreate", ""), "failed")
+    for group, expected in (("wiki", ("wiki", "wiki-database")), ("", ("wiki-database",))):
+        old, new = beside(OLD, group), beside(NEW, group)
+        pending = await make_pending(host, "wiki", BASE, old, new, replace(found, containers=(paused,)), [tried])
+        assert pending is not None
+        assert pending.containers == expected
 
 
 async def test_a_text_that_a_person_chose_to_keep_stays(host: ServerWithData) -> None:

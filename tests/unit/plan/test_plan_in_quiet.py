@@ -75,6 +75,17 @@ def test_what_is_paused_is_changed_with_the_rest_of_its_group_as_the_waker_ends_
     assert (action.verb, action.settings) == ("recreate", {"paused": "yes"})
 
 
+def test_its_data_is_copied_before_another_version_starts_on_it_with_the_rest_of_its_group() -> None:
+    server = DESIRED.servers["core"]
+    volumes = tuple(replace(volume, volume_class="database") for volume in server.volumes)
+    desired = replace(DESIRED, servers={"core": replace(server, volumes=volumes)})
+    paused = {"state": "paused", "fingerprint": "before", "image": "dokuwiki:1", "image_id": "sha256:old"}
+    copy = f"core:volume:{WIKI.volumes[0]}:copy"
+    assert copy not in by_id(planned(found(dokuwiki=paused), desired))
+    both = by_id(planned(found(dokuwiki=paused, dokuwiki_db={"fingerprint": "before"}), desired))
+    assert copy in both["core:service:wiki/dokuwiki"].waits_for
+
+
 def test_what_sleeps_and_is_not_to_any_longer_is_made_anew_and_not_taken_for_stopped_by_a_person() -> None:
     plan = planned(found(dokuwiki=ASLEEP, dokuwiki_db=ASLEEP), BOTH)
     assert plan.held == ()
