@@ -211,6 +211,18 @@ async def seen(host: InServer, wanted: DesiredServer) -> ObservedServer:
     return replace(found, applied=AppliedRecord({}, "", {"wiki": "wiki:1"}, {}))
 
 
+def kill_engine(server: Server) -> None:
+    """Docker's engine is gone, without a chance to stop anything."""
+    server.run(["sh", "-c", "kill -KILL $(pidof dockerd) && while pidof dockerd; do sleep 0.1; done"])
+
+
+def start_engine(server: Server) -> None:
+    """It starts again after that. What has no restart policy stays stopped, the neighbour too."""
+    server.run(["rm", "-f", "/run/docker.sock"])
+    server.start_docker()
+    server.docker(["start", "neighbour"])
+
+
 async def copied(host: InServer, wanted: DesiredServer) -> Action:
     """Take the copy that the plan asks for."""
     (action,) = copy_actions(wanted, await seen(host, wanted))
@@ -376,3 +388,25 @@ async def test_data_that_another_version_may_have_changed_is_not_copied_as_if_it
         await copies.copy_volume(cast("Host", host), action, BASE)
     assert refused.value.what.startswith("wiki:2 may have changed the data of wiki-db")
     assert started(server) == before
+
+
+def test_an_engine_that_dies_as_it_stops_the_app_for_a_copy_leaves_it_to_the_next_run(
+    server: Server, host: InServer
+) -> None:
+    before = content(server)
+
+    def dies(text: str) -> None:
+        if "container stop" in text:
+            server.docker(["stop", "wiki"])
+            kill_engine(server)
+
+    host.before = dies
+    with pytest.raises(CommandError, match="cannot stop wiki"):
+        asyncio.run(copied(host, GOOD))
+    host.before = lambda _text: None
+    start_engine(server)
+    assert started(server) == ("", "")
+    assert asyncio.run(start_stopped(cast("Host", host))) == ("wiki",)
+    assert started(server)[0] == "wiki:1"
+    assert content(server) == before
+    assert asyncio.run(updated(host, GOOD)) is None
