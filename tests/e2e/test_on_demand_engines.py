@@ -185,13 +185,20 @@ def test_it_falls_asleep_when_nobody_is_there_and_wakes_again(lab: LazyLab) -> N
 
 
 def test_nothing_falls_asleep_under_load(lab: LazyLab) -> None:
+    stretches = (_started_under_load(lab) for _ in range(10))
+    assert next(started for started in stretches if started is not None) == 0
+
+
+def _started_under_load(lab: LazyLab) -> int | None:
+    """How often it was started in three idle times; None where a busy machine kept this from asking often enough."""
     lab.until_there("short")
+    asked, longest, over = time.monotonic(), 0.0, time.monotonic() + 3 * IDLE
     starts = lab.starts("short")
-    over = time.monotonic() + 3 * IDLE
     while time.monotonic() < over:
         assert lab.ask("short").is_the_apps
+        longest, asked = max(longest, time.monotonic() - asked), time.monotonic()
         time.sleep(IDLE / 4)
-    assert lab.starts("short") == starts
+    return None if longest > 0.7 * IDLE else lab.starts("short") - starts
 
 
 def test_what_is_in_use_is_not_cut_however_long_it_takes(lab: LazyLab) -> None:
