@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from real_lab import RealLab
 
-KILLS, ENGINE_KILLS, POWER_CUTS = 30, int(os.environ.get("EK", "5")), 3
+KILLS, ENGINE_KILLS, POWER_CUTS = 30, 5, 3
 RUN_PID = "/run/apply.pid"
 LEDGER = "/var/lib/docker/volumes/keeper-ledger/_data/lines"
 KEPT = "  kept:\n    - keeper\n"
