@@ -65,6 +65,11 @@ class ObservedContainer:
         return self.labels.get("com.docker.compose.project")
 
     @property
+    def compose_service(self) -> str | None:
+        """The Compose service that it was made for."""
+        return self.labels.get("com.docker.compose.service")
+
+    @property
     def held(self) -> str:
         """How a person stopped it; empty where nobody did.
 

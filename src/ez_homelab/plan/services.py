@@ -49,6 +49,8 @@ class ServicePlanner:
         self._own_networks = {network.name for network in found.networks if network.managed}
         self._unneeded = {network.name for network in unneeded_networks(server, found)}
         self._containers = {container.name: container for container in found.containers}
+        wanted = {service.name for service in server.services}
+        self._surplus = [one for one in found.containers if one.fingerprint is not None and one.name not in wanted]
         self.held: list[Held] = []
         self._needs = self._own_needs()
 
@@ -68,12 +70,11 @@ class ServicePlanner:
 
     def removals(self) -> Iterator[Action]:
         """Our containers that no longer belong to the lab."""
-        wanted = {service.name for service in self._server.services}
-        for container in self._found.containers:
-            if container.fingerprint is not None and container.name not in wanted:
-                name = f"{container.project}/{container.name}"
-                cause = "no longer in homelab.yaml (its data stays)"
-                yield Action(self._server.name, "service", name, "remove", cause)
+        for container in self._surplus:
+            name = f"{container.project}/{container.name}"
+            half_made = any(_is_half_of(container, service) for service in self._server.services)
+            cause = "left by a run that was cut off" if half_made else "no longer in homelab.yaml (its data stays)"
+            yield Action(self._server.name, "service", name, "remove", cause)
 
     def _own_needs(self) -> dict[str, Need]:
         """What each service needs whatever else is done on the server.
@@ -158,7 +159,9 @@ class ServicePlanner:
     def _change(self, service: DesiredService, need: Need, earlier: list[Action], needs: dict[str, Need]) -> Action:
         concerned = (action.id for action in earlier if _concerns(action, service, self._server.certificate.path))
         depends_on = dict.fromkeys((*service.depends_on, *([service.network_of] if service.network_of else [])))
-        before = (f"{self._server.name}:service:{service.stack}/{other}" for other in depends_on if other in needs)
+        halves = [container.name for container in self._surplus if _is_half_of(container, service)]
+        names = [*(other for other in depends_on if other in needs), *halves]
+        before = (f"{self._server.name}:service:{service.stack}/{name}" for name in names)
         downtime = 0.0 if need.verb in ("create", "start") else service.expected_downtime
         return Action(
             self._server.name, "service", service.key, need.verb, need.cause, waits_for=(*concerned, *before),
@@ -232,6 +235,14 @@ def unneeded_networks(server: DesiredServer, found: ObservedServer) -> Iterator[
     used = {name for container in found.containers if container.fingerprint is None for name in container.networks}
     return (network for network in found.networks
             if network.managed and network.name not in wanted and network.name not in used)  # fmt: skip
+
+
+def _is_half_of(container: ObservedContainer, service: DesiredService) -> bool:
+    """Whether Compose was making it for the service, under a name for the time being, when it was killed.
+
+    Compose works on all containers of a service, and fails where one of them goes meanwhile.
+    """
+    return container.project == service.stack and container.compose_service == service.name != container.name
 
 
 def _concerns(action: Action, service: DesiredService, certificate: str) -> bool:

@@ -456,3 +456,18 @@ def test_the_text_of_a_plan_groups_by_server_and_counts() -> None:
     assert first == f"Plan {plan.hash}: 1 image, 2 services"
     assert server == "core"
     assert plan.to_dict()["actions"][0]["id"] == f"core:image:{WIKI.image_name}"  # type: ignore[index]
+
+
+@pytest.mark.parametrize("fields", [{"fingerprint": "before"}, None])
+def test_what_compose_was_making_when_it_was_killed_goes_before_it_is_made_anew(fields: dict[str, str] | None) -> None:
+    """Compose works on all containers of a service, and fails where one of them goes meanwhile."""
+    made = MADE.container("dokuwiki")
+    assert made
+    labels = {**made.labels, "com.docker.compose.service": "dokuwiki"}
+    half = replace(made, name="ba7107bdaad7_dokuwiki", id="half", state="created", labels=labels)
+    seen = described("dokuwiki", **fields) if fields else observed_as(DESIRED, missing={"dokuwiki"})["core"]
+    plan = planned(replace(seen, containers=(*seen.containers, half)))
+    change, removal = sorted(plan.actions, key=lambda action: action.verb)
+    assert (change.verb, removal.verb) == ("recreate" if fields else "create", "remove")
+    assert removal.name == "wiki/ba7107bdaad7_dokuwiki"
+    assert removal.id in change.waits_for
