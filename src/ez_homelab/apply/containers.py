@@ -62,7 +62,7 @@ async def _make_way(host: Host, action: Action, container: str) -> None:
 
 async def _is_paused(host: Host, container: str) -> bool:
     """What was paused when the plan was made may have been stopped since, for a copy of its data."""
-    found = await _inspect(host, container)
+    found = await find(host, container)
     return bool(found and found.state == "paused")
 
 
@@ -117,7 +117,7 @@ async def wait_until_well(host: Host, service: DesiredService, say: Callable[[st
     deadline = time.monotonic() + service.ready_within
     told = ""
     while True:
-        container = await _inspect(host, service.name)
+        container = await find(host, service.name)
         if container and container.well:
             return
         state = _state(container)
@@ -143,7 +143,8 @@ async def present(host: Host, names: Iterable[str]) -> tuple[ObservedContainer, 
     return docker.parse_containers(shown.stdout)
 
 
-async def _inspect(host: Host, name: str) -> ObservedContainer | None:
+async def find(host: Host, name: str) -> ObservedContainer | None:
+    """The container; None where it is not there. Raises as `present` does."""
     return next(iter(await present(host, [name])), None)
 
 

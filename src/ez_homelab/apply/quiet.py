@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ez_homelab.apply.containers import present, wait_until_well
+from ez_homelab.apply.containers import find, wait_until_well
 from ez_homelab.errors import EzError
 from ez_homelab.hosts import Command, run_checked
 from ez_homelab.plan.quiet import LEASE, is_wakers_file, needed_by, waker_of
@@ -125,7 +125,7 @@ async def start(host: Host, service: DesiredService, say: Callable[[str], None])
 
     Raises `CommandError`, `HealthError`.
     """
-    found = next(iter(await present(host, [service.name])), None)
+    found = await find(host, service.name)
     if found and found.state in ("created", "exited"):
         say(f"start {service.name}")
         what = f"cannot start {service.name}"

@@ -51,6 +51,8 @@ class ServicePlanner:
         self._containers = {container.name: container for container in found.containers}
         wanted = {service.name for service in server.services}
         self._surplus = [one for one in found.containers if one.fingerprint is not None and one.name not in wanted]
+        self._halves = {container.name: service.name for container in self._surplus for service in server.services
+                        if _is_half_of(container, service)}  # fmt: skip
         self.held: list[Held] = []
         self._needs = self._own_needs()
 
@@ -72,7 +74,7 @@ class ServicePlanner:
         """Our containers that no longer belong to the lab."""
         for container in self._surplus:
             name = f"{container.project}/{container.name}"
-            half_made = any(_is_half_of(container, service) for service in self._server.services)
+            half_made = container.name in self._halves
             cause = "left by a run that was cut off" if half_made else "no longer in homelab.yaml (its data stays)"
             yield Action(self._server.name, "service", name, "remove", cause)
 
@@ -159,7 +161,7 @@ class ServicePlanner:
     def _change(self, service: DesiredService, need: Need, earlier: list[Action], needs: dict[str, Need]) -> Action:
         concerned = (action.id for action in earlier if _concerns(action, service, self._server.certificate.path))
         depends_on = dict.fromkeys((*service.depends_on, *([service.network_of] if service.network_of else [])))
-        halves = [container.name for container in self._surplus if _is_half_of(container, service)]
+        halves = [name for name, half_of in self._halves.items() if half_of == service.name]
         names = [*(other for other in depends_on if other in needs), *halves]
         before = (f"{self._server.name}:service:{service.stack}/{name}" for name in names)
         downtime = 0.0 if need.verb in ("create", "start") else service.expected_downtime

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
-START_SECONDS = 90.0
+START_SECONDS = 30.0
 STOP_SECONDS = 5.0
 LOOK_EVERY = 0.03
 # Below the range that Linux takes the ports of outgoing connections from (32768 and up): a port that was free a moment
@@ -76,7 +76,7 @@ class Program:
         return self._process.poll() is None
 
     def wait_until(self, ready: Callable[[], bool]) -> None:
-        """Return once `ready` says so. Raises `CommandError` where the program ends first, or after 90 seconds."""
+        """Return once `ready` says so. Raises `CommandError` where the program ends first, or after 30 seconds."""
         deadline = time.monotonic() + START_SECONDS
         while not ready():
             if not self.running or time.monotonic() > deadline:
